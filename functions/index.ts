@@ -1,0 +1,5 @@
+// The entry point of the app, for Azure, for `func start` and for the embedded host alike: the list of what can wake
+// the service. Each imported file registers its own triggers with `@azure/functions`.
+
+import "./health.ts";
+import "./version.ts";
