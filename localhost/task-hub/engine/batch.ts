@@ -72,7 +72,7 @@ export function allocatesIds(instance: Instance, { message }: Arrival): boolean 
     }
     case "timer": {
       const open = instance.open.get(message.task);
-      return open?.kind === "timer" && open.then?.kind === "retry";
+      return open?.kind === "timer" && open.next?.kind === "retry";
     }
     default:
       return false;

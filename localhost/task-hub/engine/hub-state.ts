@@ -212,10 +212,10 @@ export class HubState {
   #hearTimer(instance: Instance, task: number): void {
     const open = instance.open.get(task);
     instance.open.delete(task);
-    if (open?.kind !== "timer" || open.then?.kind !== "poll") return;
-    const call: Call = { kind: "http", request: open.then.request };
-    instance.open.set(open.then.task, { kind: "call", call });
-    this.#emitCall(instance, open.then.task, call);
+    if (open?.kind !== "timer" || open.next?.kind !== "poll") return;
+    const call: Call = { kind: "http", request: open.next.request };
+    instance.open.set(open.next.task, { kind: "call", call });
+    this.#emitCall(instance, open.next.task, call);
   }
 
   #act(instance: Instance, record: EpisodeRecord): void {
@@ -231,10 +231,10 @@ export class HubState {
 
   #applyOp(instance: Instance, op: Op, atMs: number): void {
     if (op.op === "timer") {
-      const { id, fireAtMs, leaf, then } = op;
-      const isRetry = then?.kind === "retry" || then?.kind === "give-up";
+      const { id, fireAtMs, leaf, next } = op;
+      const isRetry = next?.kind === "retry" || next?.kind === "give-up";
       remember(instance, { type: EventType.TimerCreated, atMs, id, fireAtMs, ...(isRetry && { name: RETRY_TIMER }) });
-      instance.open.set(id, { kind: "timer", fireAtMs, ...(leaf && { leaf }), ...(then && { then }) });
+      instance.open.set(id, { kind: "timer", fireAtMs, ...(leaf && { leaf }), ...(next && { next }) });
       this.#emitTimer(instance, id, fireAtMs);
     } else if (op.op === "send") {
       remember(instance, sentEvent(op, atMs));

@@ -58,7 +58,7 @@ export type OpenTask =
       /** Where the action stands in the action tree; absent for timers that the engine itself created. */
       readonly leaf?: readonly number[];
       /** What happens when it fires, for timers of the engine: the next attempt, or the next poll. */
-      readonly then?: TimerContinuation;
+      readonly next?: TimerContinuation;
     };
 
 export type TimerContinuation =

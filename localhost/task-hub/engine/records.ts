@@ -22,7 +22,7 @@ export type Op =
       readonly id: number;
       readonly fireAtMs: number;
       readonly leaf?: readonly number[];
-      readonly then?: TimerContinuation;
+      readonly next?: TimerContinuation;
     }
   | { readonly op: "send"; readonly id: number; readonly to: string; readonly message: EntityMessage };
 

@@ -15,8 +15,8 @@ export function tailOps(instance: Instance, batch: Batch, context: EpisodeContex
   for (const { message } of acceptedArrivals(instance, batch.arrivals)) {
     if (message.kind === "timer") {
       const open = instance.open.get(message.task);
-      if (open?.kind !== "timer" || open.then?.kind !== "retry") continue;
-      const { call, retry, settled } = open.then;
+      if (open?.kind !== "timer" || open.next?.kind !== "retry") continue;
+      const { call, retry, settled } = open.next;
       ops.push(callOp(instance, call, nextId++, retry, context, settled));
     } else if (message.kind === "task" || message.kind === "child") {
       const open = instance.open.get(message.task);
@@ -28,7 +28,7 @@ export function tailOps(instance: Instance, batch: Batch, context: EpisodeContex
           op: "timer",
           id: nextId,
           fireAtMs: context.atMs + pollMs,
-          then: { kind: "poll", task: nextId + 1, request },
+          next: { kind: "poll", task: nextId + 1, request },
         });
         nextId += 2;
       } else if (open.retry !== undefined && !message.answer.ok) {
@@ -48,16 +48,16 @@ function retryTimer(
 ): Op {
   const { options, attempt, firstAtMs } = retry;
   // The library surfaces the error only when the timer after the last attempt fires, so there always is one.
-  if (attempt >= options.maxNumberOfAttempts) return { op: "timer", id, fireAtMs: atMs, then: { kind: "give-up" } };
+  if (attempt >= options.maxNumberOfAttempts) return { op: "timer", id, fireAtMs: atMs, next: { kind: "give-up" } };
   const next = { options, attempt: attempt + 1, firstAtMs };
   const delayMs = retryDelayMs(options, attempt);
   const timedOut =
     options.retryTimeoutInMilliseconds !== undefined && atMs + delayMs - firstAtMs > options.retryTimeoutInMilliseconds;
   if (timedOut || failure.failure?.IsNonRetriable === true) {
     const settled = { reason: failure.reason, details: failure.details };
-    return { op: "timer", id, fireAtMs: atMs, then: { kind: "retry", call, retry: next, settled } };
+    return { op: "timer", id, fireAtMs: atMs, next: { kind: "retry", call, retry: next, settled } };
   }
-  return { op: "timer", id, fireAtMs: atMs + delayMs, then: { kind: "retry", call, retry: next } };
+  return { op: "timer", id, fireAtMs: atMs + delayMs, next: { kind: "retry", call, retry: next } };
 }
 
 const DEFAULT_MAX_RETRY_INTERVAL_MS = 6 * 24 * 3600 * 1000;
