@@ -159,7 +159,9 @@ function run(file, programArgs, options) {
     };
     const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
     for (const signal of signals) process.on(signal, forward);
+    const watch = onParentGone(() => forward("SIGTERM"));
     const finish = (code) => {
+      clearInterval(watch);
       for (const signal of signals) process.off(signal, forward);
       resolve(code);
     };
@@ -168,13 +170,17 @@ function run(file, programArgs, options) {
       finish(1);
     });
     child.on("exit", (code, signal) => {
-      if (signal !== null) {
-        for (const name of signals) process.off(name, forward);
-        process.kill(process.pid, signal);
-      }
       finish(code ?? 1);
+      if (signal !== null) process.kill(process.pid, signal);
     });
   });
+}
+
+/** `kill <npm>` ends npm and the shell it started, and tells nobody else: then the parent of this process is another. */
+function onParentGone(act) {
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event === undefined) return undefined;
+  return setInterval(() => process.ppid !== parent && act(), 500);
 }
 
 function sayNodeIsMissing() {
