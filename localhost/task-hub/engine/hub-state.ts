@@ -9,12 +9,22 @@ import { EventType, type HistoryEvent } from "./history.ts";
 import { nextExecution } from "./ids.ts";
 import { type Birth, type Call, type Ending, type Instance, isTerminal, newInstance, remember } from "./instance.ts";
 import { type Arrival, type Delivery, eventOf, executionOf, type Message, type TaskAnswer } from "./messages.ts";
-import type { ArchivePointer, EntityRecord, EpisodeRecord, FinishedEntry, HubRecord, Op, SeqRange } from "./records.ts";
+import type {
+  ArchivePointer,
+  EntityRecord,
+  EpisodeRecord,
+  FinishedEntry,
+  HubRecord,
+  Move,
+  Op,
+  SeqRange,
+} from "./records.ts";
 import { RETRY_TIMER, rewindInstance } from "./rewind.ts";
-import { restoreInstance } from "./snapshot.ts";
+import { restoreInstance, snapshotOf } from "./snapshot.ts";
 
 export type Effect =
   | { readonly effect: "ready"; readonly id: string }
+  | { readonly effect: "created"; readonly id: string }
   | {
       readonly effect: "call";
       readonly id: string;
@@ -38,6 +48,7 @@ export class HubState {
   readonly live = new Map<string, Instance>();
   readonly finished = new Map<string, FinishedEntry>();
   #effects: Effect[] = [];
+  #cut: CheckpointCut | undefined;
 
   apply(record: HubRecord): Effect[] {
     this.#effects = [];
@@ -65,16 +76,13 @@ export class HubState {
         for (const id of record.ids) this.#forget(id);
         break;
       case "archived":
-        for (const entry of record.entries) {
-          this.live.delete(entry.id);
-          this.finished.set(entry.id, entry);
-        }
+        for (const { execution, ...entry } of record.entries) this.#archive(entry, execution);
         break;
       case "index":
         for (const entry of record.entries) this.finished.set(entry.id, entry);
         break;
       case "moved":
-        for (const { id, pointer } of record.moves) this.#move(id, pointer);
+        for (const move of record.moves) this.#move(move);
         break;
     }
     return this.#effects;
@@ -99,6 +107,30 @@ export class HubState {
     return this.#effects;
   }
 
+  /**
+   * A checkpoint restates the state as it is at this moment, while traffic goes on: whatever a later record touches is
+   * restated before it changes, so that a replay from here meets every instance before the first record about it.
+   */
+  beginCheckpoint(restate: (record: HubRecord) => void): CheckpointCut {
+    assert(this.#cut === undefined, "one checkpoint at a time");
+    this.#cut = new CheckpointCut(this, restate);
+    return this.#cut;
+  }
+
+  endCheckpoint(): void {
+    this.#cut = undefined;
+  }
+
+  #find(id: string): Instance | undefined {
+    this.#cut?.restateInstance(id);
+    return this.live.get(id);
+  }
+
+  #findFinished(id: string): FinishedEntry | undefined {
+    this.#cut?.restateFinished(id);
+    return this.finished.get(id);
+  }
+
   #emit(effect: Effect): void {
     this.#effects.push(effect);
   }
@@ -114,12 +146,13 @@ export class HubState {
   #create(birth: Birth, atMs: number): void {
     this.#forget(birth.id);
     this.live.set(birth.id, newInstance(birth, atMs));
+    this.#emit({ effect: "created", id: birth.id });
     this.#emit({ effect: "ready", id: birth.id });
   }
 
   #forget(id: string): void {
-    this.live.delete(id);
-    const entry = this.finished.get(id);
+    if (this.#find(id) !== undefined) this.live.delete(id);
+    const entry = this.#findFinished(id);
     if (entry === undefined) return;
     this.finished.delete(id);
     this.#emit({ effect: "released", pointer: entry.pointer });
@@ -132,10 +165,26 @@ export class HubState {
     this.live.set(instance.id, instance);
   }
 
-  #move(id: string, pointer: ArchivePointer): void {
-    const entry = this.finished.get(id);
-    if (entry === undefined) {
-      // Purged or replaced while its document was being moved: the new copy is dead at birth.
+  // The instance may have been replaced, purged or rewound while its document was written.
+  #archive(entry: FinishedEntry, execution: string): void {
+    const instance = this.#find(entry.id);
+    const isThisOne =
+      instance !== undefined &&
+      isTerminal(instance.status) &&
+      instance.execution === execution &&
+      instance.updatedAtMs === entry.updatedAtMs;
+    if (!isThisOne) {
+      this.#emit({ effect: "released", pointer: entry.pointer });
+      return;
+    }
+    this.live.delete(entry.id);
+    this.finished.set(entry.id, entry);
+  }
+
+  // Purged, replaced or revived while its document was being moved: the new copy is dead at birth.
+  #move({ id, updatedAtMs, pointer }: Move): void {
+    const entry = this.#findFinished(id);
+    if (entry === undefined || entry.updatedAtMs !== updatedAtMs) {
       this.#emit({ effect: "released", pointer });
       return;
     }
@@ -144,7 +193,7 @@ export class HubState {
   }
 
   #deliver({ to, message }: Delivery, atMs: number): void {
-    let instance = this.live.get(to);
+    let instance = this.#find(to);
     if (instance === undefined && to.startsWith("@")) instance = this.#createEntity(to, atMs);
     // Nobody is there to hear: the caller was told so (clients), or the answer came too late (tasks).
     if (instance === undefined || isTerminal(instance.status)) return;
@@ -163,7 +212,7 @@ export class HubState {
   }
 
   #applyEpisode(record: EpisodeRecord): void {
-    const instance = this.live.get(record.id);
+    const instance = this.#find(record.id);
     assert(
       instance !== undefined && !isTerminal(instance.status),
       `an episode of '${record.id}', which is not running`,
@@ -270,7 +319,7 @@ export class HubState {
     child: { readonly id: string; readonly execution: string },
     atMs: number,
   ): void {
-    const existing = this.live.get(child.id);
+    const existing = this.#find(child.id);
     if (existing !== undefined && !isTerminal(existing.status)) {
       const reason = `An Orchestration instance with the status ${existing.status} already exists.`;
       const details = JSON.stringify({ Message: `${reason} Instance id: '${child.id}'.` });
@@ -364,7 +413,7 @@ export class HubState {
   }
 
   #applyEntity(record: EntityRecord): void {
-    const instance = this.live.get(record.id);
+    const instance = this.#find(record.id);
     assert(instance?.entity !== undefined, `an entity batch of '${record.id}', which is not an entity`);
     take(instance, record.took);
     instance.updatedAtMs = record.atMs;
@@ -380,16 +429,65 @@ export class HubState {
   }
 
   #rewind(id: string, atMs: number, reason: string): void {
-    const instance = this.live.get(id);
+    const instance = this.#find(id);
     assert(instance?.status === "Failed", `a rewind of '${id}', which has not failed`);
     rewindInstance(instance, atMs, reason, (child) => {
-      if (this.live.get(child)?.status !== "Failed") return false;
+      if (this.#find(child)?.status !== "Failed") return false;
       this.#rewind(child, atMs, reason);
       return true;
     });
     this.#emit({ effect: "ready", id });
   }
 }
+
+/** What of the state at the moment of the cut has not been restated yet. */
+export class CheckpointCut {
+  readonly #state: HubState;
+  readonly #restate: (record: HubRecord) => void;
+  readonly #instances: Set<string>;
+  readonly #finished: Set<string>;
+
+  constructor(state: HubState, restate: (record: HubRecord) => void) {
+    this.#state = state;
+    this.#restate = restate;
+    this.#instances = new Set(state.live.keys());
+    this.#finished = new Set(state.finished.keys());
+  }
+
+  restateInstance(id: string): void {
+    if (!this.#instances.delete(id)) return;
+    const instance = this.#state.live.get(id);
+    assert(instance !== undefined, `'${id}' left the hub before it was restated`);
+    this.#restate({ r: "snapshot", instance: snapshotOf(instance) });
+  }
+
+  restateFinished(id: string): void {
+    if (!this.#finished.delete(id)) return;
+    const entry = this.#state.finished.get(id);
+    assert(entry !== undefined, `'${id}' left the index before it was restated`);
+    this.#restate({ r: "index", entries: [entry] });
+  }
+
+  /** Restates a little more; false when everything is restated. */
+  advance(): boolean {
+    const [next] = this.#instances;
+    if (next !== undefined) {
+      this.restateInstance(next);
+      return true;
+    }
+    const entries: FinishedEntry[] = [];
+    for (const id of this.#finished) {
+      this.#finished.delete(id);
+      const entry = this.#state.finished.get(id);
+      if (entry !== undefined) entries.push(entry);
+      if (entries.length === INDEX_ENTRIES_PER_RECORD) break;
+    }
+    if (entries.length > 0) this.#restate({ r: "index", entries });
+    return this.#finished.size > 0;
+  }
+}
+
+const INDEX_ENTRIES_PER_RECORD = 500;
 
 function take(instance: Instance, took: readonly SeqRange[]): Arrival[] {
   if (took.length === 0) return [];

@@ -72,6 +72,13 @@ export interface FinishedEntry {
 /** An instance as a checkpoint restates it: see snapshot.ts. */
 export type InstanceSnapshot = Readonly<Record<string, unknown>>;
 
+/** A document has been copied within the archive. `updatedAtMs` says of which finish it is. */
+export interface Move {
+  readonly id: string;
+  readonly updatedAtMs: number;
+  readonly pointer: ArchivePointer;
+}
+
 export type HubRecord =
   | { readonly r: "created"; readonly atMs: number; readonly birth: Birth }
   | { readonly r: "arrived"; readonly atMs: number; readonly deliveries: readonly Delivery[] }
@@ -80,7 +87,7 @@ export type HubRecord =
   | { readonly r: "rewound"; readonly id: string; readonly atMs: number; readonly reason: string }
   | { readonly r: "revived"; readonly snapshot: InstanceSnapshot }
   | { readonly r: "purged"; readonly ids: readonly string[] }
-  | { readonly r: "archived"; readonly entries: readonly FinishedEntry[] }
-  | { readonly r: "moved"; readonly moves: readonly { readonly id: string; readonly pointer: ArchivePointer }[] }
+  | { readonly r: "archived"; readonly entries: readonly (FinishedEntry & { readonly execution: string })[] }
+  | { readonly r: "moved"; readonly moves: readonly Move[] }
   | { readonly r: "snapshot"; readonly instance: InstanceSnapshot }
   | { readonly r: "index"; readonly entries: readonly FinishedEntry[] };

@@ -1,0 +1,95 @@
+// How an instance is shown to clients: the status object and the history, in the shape and words of the real API.
+
+import { EventType, type HistoryEvent, isoTime } from "./engine/history.ts";
+import type { Instance } from "./engine/instance.ts";
+
+export interface StatusOptions {
+  readonly showInput: boolean;
+  readonly showHistory: boolean;
+  readonly showHistoryOutput: boolean;
+}
+
+export interface StatusView {
+  readonly name: string;
+  readonly instanceId: string;
+  readonly runtimeStatus: string;
+  readonly input: unknown;
+  readonly customStatus: unknown;
+  readonly output: unknown;
+  readonly createdTime: string;
+  readonly lastUpdatedTime: string;
+  readonly historyEvents?: readonly Record<string, unknown>[];
+}
+
+export function statusView(instance: Instance, options: StatusOptions): StatusView {
+  return {
+    name: instance.name,
+    instanceId: instance.id,
+    runtimeStatus: instance.status,
+    input: options.showInput ? parsedOrRaw(instance.input) : null,
+    customStatus: parsedOrRaw(instance.customStatus),
+    output: parsedOrRaw(instance.output),
+    createdTime: secondsTime(instance.createdAtMs),
+    lastUpdatedTime: secondsTime(instance.updatedAtMs),
+    ...(options.showHistory && { historyEvents: historyView(instance.history, options.showHistoryOutput) }),
+  };
+}
+
+/** JSON when it parses (results are JSON text), else the text itself (failure messages, reasons). */
+export function parsedOrRaw(text: string | null): unknown {
+  if (text === null) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function secondsTime(atMs: number): string {
+  return `${isoTime(atMs).slice(0, 19)}Z`;
+}
+
+const EVENT_NAMES = new Map<number, string>(Object.entries(EventType).map(([name, number]) => [number, name]));
+
+/** Scheduling events are folded into the events that answer them, as the real API does. */
+function historyView(history: readonly HistoryEvent[], showOutput: boolean): Record<string, unknown>[] {
+  const scheduled = new Map<number, HistoryEvent>();
+  for (const event of history) if (event.id !== undefined) scheduled.set(event.id, event);
+  const answered = new Set(history.map((event) => event.task));
+  return history.flatMap((event) => {
+    if (event.type === EventType.OrchestratorStarted || event.type === EventType.OrchestratorCompleted) return [];
+    const isFolded = event.type === EventType.TaskScheduled || event.type === EventType.SubOrchestrationInstanceCreated;
+    if (isFolded && answered.has(event.id)) return [];
+    const asked = event.task === undefined ? undefined : scheduled.get(event.task);
+    return [eventView(event, asked, showOutput)];
+  });
+}
+
+function eventView(event: HistoryEvent, asked: HistoryEvent | undefined, showOutput: boolean): Record<string, unknown> {
+  const view: Record<string, unknown> = {
+    EventType: EVENT_NAMES.get(event.type) ?? String(event.type),
+    Timestamp: isoTime(event.atMs),
+  };
+  if (asked !== undefined) {
+    view.ScheduledTime = isoTime(asked.atMs);
+    if (asked.name !== undefined && event.type !== EventType.TimerFired) view.FunctionName = asked.name;
+    if (asked.instance !== undefined) view.InstanceId = asked.instance;
+    if (asked.input !== undefined && event.type !== EventType.TimerFired) view.Input = parsedOrRaw(asked.input);
+  }
+  const isNamedByFunction =
+    event.type === EventType.ExecutionStarted ||
+    event.type === EventType.TaskScheduled ||
+    event.type === EventType.SubOrchestrationInstanceCreated;
+  if (event.name !== undefined && event.type !== EventType.TimerCreated) {
+    view[isNamedByFunction ? "FunctionName" : "Name"] = event.name;
+  }
+  if (event.instance !== undefined) view.InstanceId = event.instance;
+  if (event.input !== undefined) view.Input = parsedOrRaw(event.input);
+  if (event.fireAtMs !== undefined) view.FireAt = isoTime(event.fireAtMs);
+  if (event.reason !== undefined) view.Reason = event.reason;
+  if (event.details !== undefined) view.Details = event.details;
+  if (event.failure !== undefined) view.FailureDetails = event.failure;
+  if (event.status !== undefined) view.OrchestrationStatus = event.status;
+  if (showOutput && event.result !== undefined) view.Result = parsedOrRaw(event.result);
+  return view;
+}
