@@ -78,8 +78,7 @@ class ArchiveFile {
 
   /** Opened once; a handle waits for its reads before it closes, so a file may be deleted while it is read. */
   async read(offset: number, bytes: number): Promise<Buffer> {
-    this.#handle ??= fs.promises.open(this.path, "r");
-    const handle = await this.#handle;
+    const handle = await this.#open();
     const buffer = Buffer.allocUnsafe(bytes);
     let done = 0;
     while (done < bytes) {
@@ -88,6 +87,16 @@ class ArchiveFile {
       done += bytesRead;
     }
     return buffer.subarray(0, done);
+  }
+
+  #open(): Promise<fs.promises.FileHandle> {
+    if (this.#handle === undefined) {
+      this.#handle = fs.promises.open(this.path, "r");
+      this.#handle.catch(() => {
+        this.#handle = undefined; // the next read tries again
+      });
+    }
+    return this.#handle;
   }
 
   async close(): Promise<void> {
@@ -152,7 +161,8 @@ class FileArchive implements Archive {
     try {
       document = await file.read(offset, bytes);
     } catch (error) {
-      throw damaged(path, offset, `the document cannot be read (${messageOf(error)})`, error);
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") throw damaged(path, offset, "the file is missing");
+      throw inaccessible(this.#folder, "read", error);
     }
     if (document.length < bytes) throw damaged(path, offset, "the file ends before its document");
     if (crc32(document) !== crc) throw damaged(path, offset, "the document's checksum does not match");
@@ -203,7 +213,7 @@ class FileArchive implements Archive {
       } catch (error) {
         // What a failed write left cannot be known: the next put begins a new file.
         this.#stopAppending();
-        const failure = writeFailed(this.#folder, error);
+        const failure = inaccessible(this.#folder, "written", error);
         for (const put of puts) put.reject(failure);
       }
     }
@@ -266,22 +276,13 @@ function archivePath(folder: string, number: number): string {
   return join(folder, `archive-${String(number).padStart(8, "0")}.dat`);
 }
 
-function damaged(path: string, offset: number, found: string, cause?: unknown): HoldfastFailure {
-  return new HoldfastFailure(
-    "corrupt",
-    "ArchiveCorrupt",
-    `The archive is damaged: ${path}, byte ${offset}: ${found}.`,
-    {
-      hint: RESTORE_HINT,
-      cause,
-    },
-  );
+function damaged(path: string, offset: number, found: string): HoldfastFailure {
+  const message = `The archive is damaged: ${path}, byte ${offset}: ${found}.`;
+  return new HoldfastFailure("corrupt", "ArchiveCorrupt", message, { hint: RESTORE_HINT });
 }
 
-function writeFailed(folder: string, cause: unknown): HoldfastFailure {
-  const message = `The archive in ${folder} cannot be written: ${messageOf(cause)}.`;
-  return new HoldfastFailure("unavailable", "ArchiveWriteFailed", message, {
-    hint: "Make room or repair the disk.",
-    cause,
-  });
+function inaccessible(folder: string, what: "opened" | "read" | "written", cause: unknown): HoldfastFailure {
+  const message = `The archive in ${folder} cannot be ${what}: ${messageOf(cause)}.`;
+  const hint = "Make the folder readable and writable, and make room on the disk.";
+  return new HoldfastFailure("unavailable", "ArchiveUnavailable", message, { hint, cause });
 }

@@ -4,6 +4,7 @@
 
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
+import { HoldfastFailure } from "../../../src/base/failure.ts";
 
 /** Writes all of `bytes` at `position`; the kernel may take them in several pieces. */
 export function writeFully(fd: number, bytes: Uint8Array, position: number): Promise<void> {
@@ -12,12 +13,16 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number): Pro
       fs.write(fd, bytes, done, bytes.length - done, position + done, (error, written) => {
         if (error !== null) reject(error);
         else if (done + written === bytes.length) resolve();
-        else if (written === 0) reject(new Error(`the disk took ${done} of ${bytes.length} bytes`));
+        else if (written === 0) reject(incomplete(done, bytes.length));
         else writeFrom(done + written);
       });
     };
     writeFrom(0);
   });
+}
+
+function incomplete(done: number, wanted: number): HoldfastFailure {
+  return new HoldfastFailure("unavailable", "WriteIncomplete", `the disk took ${done} of ${wanted} bytes`);
 }
 
 export function syncContent(fd: number): Promise<void> {

@@ -1,11 +1,13 @@
 // One host for each data folder. The lock is an exclusive transaction on an empty SQLite file, which the operating
 // system holds for the process: taken without a race, gone with the process however it ends, seen from other containers
-// on the same folder, and the same on every platform. `host.json` beside it says who holds it, for people; it decides nothing.
+// on the same folder, and the same on every platform. (Node has no file locks of its own, and a socket's name is seen
+// in one network namespace only.) `host.json` beside it says who holds it, for people; it decides nothing.
 
 import { readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
 
 export const LOCK_FILE = "host.lock";
@@ -23,51 +25,59 @@ interface Holder {
   readonly url?: string;
 }
 
+/** A database that nobody refers to is closed when garbage is collected, and the lock with it. */
+const held = new Set<DatabaseSync>();
+
 /** Fails with `conflict` when another process, or this one, holds the folder. */
 export async function acquireHubLock(folder: string): Promise<HubLock> {
-  await mkdir(folder, { recursive: true });
-  const database = lockFile(folder);
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => Promise.reject(unlockable(folder, error)));
+  const database = tryLock(join(folder, LOCK_FILE));
+  if (database === undefined) throw await heldByAnother(folder);
+  held.add(database);
   const holder: Holder = { pid: process.pid, started: new Date().toISOString() };
   const holderPath = join(folder, HOLDER_FILE);
-  await writeFile(holderPath, JSON.stringify(holder));
-  return {
+  const lock: HubLock = {
     announce: (url) => writeFile(holderPath, JSON.stringify({ ...holder, url })),
     release: async () => {
-      if (!database.isOpen) return;
+      if (!held.delete(database)) return;
       await rm(holderPath, { force: true });
       database.close();
     },
   };
+  try {
+    await writeFile(holderPath, JSON.stringify(holder));
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw unlockable(holderPath, error);
+  }
 }
 
 const SQLITE_BUSY = 5;
 
-function lockFile(folder: string): DatabaseSync {
-  const path = join(folder, LOCK_FILE);
-  const database = openDatabase(path);
+/** Undefined when it is held by somebody. */
+function tryLock(path: string): DatabaseSync | undefined {
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(path);
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE"); // in memory: leaves no second file
     return database;
   } catch (error) {
-    database.close();
-    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw unlockable(path, error);
-    throw new HoldfastFailure(
-      "conflict",
-      "HubLocked",
-      `The data folder ${folder} is in use by ${describeHolder(folder)}.`,
-      {
-        hint: "Use that host, stop it, or give this one another folder with --data.",
-      },
-    );
+    database?.close();
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;
+    throw unlockable(path, error);
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
-  try {
-    return new DatabaseSync(path);
-  } catch (error) {
-    throw unlockable(path, error);
-  }
+async function heldByAnother(folder: string): Promise<HoldfastFailure> {
+  const holder = await findHolder(folder);
+  const who =
+    holder === undefined
+      ? "another host, which is not visible from here"
+      : `another host: process ${holder.pid}, started ${holder.started}${holder.url === undefined ? "" : `, at ${holder.url}`}`;
+  return new HoldfastFailure("conflict", "HubLocked", `The data folder ${folder} is in use by ${who}.`, {
+    hint: "Use that host, stop it, or give this one another folder with --data.",
+  });
 }
 
 function unlockable(path: string, cause: unknown): HoldfastFailure {
@@ -78,16 +88,18 @@ function unlockable(path: string, cause: unknown): HoldfastFailure {
   });
 }
 
-/** `host.json` may be a killed host's while the new one has not written its own yet: only a living process is named. */
-function describeHolder(folder: string): string {
-  try {
-    const { pid, started, url } = JSON.parse(readFileSync(join(folder, HOLDER_FILE), "utf8")) as Holder;
-    if (isAlive(pid))
-      return `another host: process ${pid}, started ${started}${url === undefined ? "" : `, at ${url}`}`;
-  } catch {
-    // Not written yet, or half written.
+/** A holder that just starts gets a moment to say who it is; a killed one's note names no living process. */
+async function findHolder(folder: string): Promise<Holder | undefined> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    try {
+      const holder = JSON.parse(readFileSync(join(folder, HOLDER_FILE), "utf8")) as Holder;
+      if (isAlive(holder.pid)) return holder;
+    } catch {
+      // Not written yet, or half written.
+    }
+    await sleep(25);
   }
-  return "another host, which is just starting or not visible from here";
+  return undefined;
 }
 
 function isAlive(pid: number): boolean {

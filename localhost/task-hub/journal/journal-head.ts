@@ -1,6 +1,6 @@
-// The journal's head: one small file that says where a replay starts and which segment must at least be there. It is
-// replaced atomically, after the segments it names are durable and before a segment it no longer names is deleted;
-// so it is the one truth about where the journal begins, and a lost segment cannot go unseen.
+// The journal's head: one small file that says where a replay starts, and how far it must at least come. It is replaced
+// atomically, after what it promises is durable and before a segment it no longer names is deleted; so it is the one
+// truth about where the journal begins, and a lost segment or a cut file does not go unseen.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,6 +17,8 @@ export interface JournalHead {
   readonly first: FramePlace;
   /** The newest segment when this was written; a newer one may follow. */
   readonly lastSegment: number;
+  /** The newest frame that was durable when this was written: at opening, closing, a new segment, a checkpoint. */
+  readonly durableSeq: number;
   /** The newest frame when the last checkpoint was complete; 0 before the first. */
   readonly checkpointedSeq: number;
 }

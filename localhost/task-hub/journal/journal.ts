@@ -7,17 +7,18 @@
 // A checkpoint shortens the log without stopping it: `beginCheckpoint` starts a new segment; the owner appends records
 // that restate its whole state, mixed with ordinary ones; `completeCheckpoint` moves the head and deletes what is older.
 
-import { randomInt } from "node:crypto";
 import * as fs from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { assert } from "../../../src/base/assert.ts";
 import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
-import { createFile, createFolder, syncContent, syncFolder, writeFully } from "./durable-files.ts";
+import { createFile, createFolder, syncContent, writeFully } from "./durable-files.ts";
 import { encodeMark, FRAME_HEADER_BYTES, type FramePlace, MAX_RECORD_CHARS, sealRecords } from "./frame.ts";
 import { type JournalHead, writeHead } from "./journal-head.ts";
-import { type JournalFinding, type ReplayEnd, replay, type Segment, segmentPath } from "./replay.ts";
+import { createFirstSegment, repair, type WriterState } from "./opening.ts";
+import { replay } from "./replay.ts";
+import { deleteSegments, type JournalFinding, segmentPath } from "./segments.ts";
 
-export type { JournalFinding } from "./replay.ts";
+export type { JournalFinding } from "./segments.ts";
 
 export interface JournalOptions {
   /** Created when missing. Only one process may have it open (hub-lock.ts). */
@@ -34,7 +35,7 @@ export interface JournalOptions {
 
 export interface Journal {
   /** Resolves when the record is durable; all records of a frame share one promise. It may be left unawaited. */
-  append(record: unknown): Promise<void>;
+  append(record: object): Promise<void>;
   /** The same for a record that is JSON text already, on one line. */
   appendJson(json: string): Promise<void>;
   /** Resolves when everything appended so far is durable. */
@@ -58,83 +59,27 @@ export interface Journal {
 
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** A frame takes no further records past this, so that a burst does not become one huge write. */
-const FRAME_CHARS = 4 * 1024 * 1024;
+const FRAME_CHARS = 1024 * 1024;
 /** A larger buffer is given back after use. */
-const KEPT_BUFFER_BYTES = 16 * 1024 * 1024;
-
-export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { folder } = options;
-  await createFolder(folder);
-  const found = replay(folder, (record) => options.onRecord(record));
-  const report = (finding: JournalFinding): void => options.report(finding);
-  const state = found === undefined ? await createFirstSegment(folder) : await repair(folder, found, report);
-  return new SegmentedJournal(options, state);
-}
-
-/** Where the writer is, between two frames. */
-interface WriterState {
-  head: JournalHead;
-  /** From the head's first to the one before `segment`. */
-  closedSegments: readonly Segment[];
-  /** Takes the frames, behind its bytes. */
-  segment: Segment;
-  /** Of `segment`. */
-  fd: number;
-  /** A mark follows the last frame. */
-  marked: boolean;
-  next: FramePlace;
-  bytesSinceCheckpoint: number;
-}
-
-async function createFirstSegment(folder: string): Promise<WriterState> {
-  const path = segmentPath(folder, 1);
-  fs.rmSync(path, { force: true }); // empty, or replay would have refused
-  const fd = await createFile(path);
-  // A random start of the chain: segments of another journal never fit into this one.
-  const first: FramePlace = { seq: 1, chain: randomInt(2 ** 32) };
-  const head: JournalHead = { first, lastSegment: 1, checkpointedSeq: 0 };
-  await writeHead(folder, head);
-  const segment = { firstSeq: 1, bytes: 0 };
-  return { head, closedSegments: [], segment, fd, marked: false, next: first, bytesSinceCheckpoint: 0 };
-}
+const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Puts in order what a crash left. What was replayed is made durable before anybody acts on it: a killed process may
- * have left frames that the system holds only in memory.
+ * Fails with `corrupt` when records are missing or changed that a crash cannot have taken: then nothing was changed, and
+ * what `onRecord` was given must be thrown away.
  */
-async function repair(
-  folder: string,
-  found: ReplayEnd,
-  report: (finding: JournalFinding) => void,
-): Promise<WriterState> {
-  const segment = found.segments.at(-1);
-  assert(segment !== undefined, "A replayed journal has a segment.");
-  const fd = fs.openSync(segmentPath(folder, segment.firstSeq), "r+");
-  fs.ftruncateSync(fd, segment.bytes);
-  await writeFully(fd, encodeMark(found.next), segment.bytes);
-  await syncContent(fd);
-  await syncFolder(folder);
-  if (found.tornTail !== undefined) report(found.tornTail);
-  const head: JournalHead = { ...found.head, lastSegment: segment.firstSeq };
-  if (head.lastSegment !== found.head.lastSegment) await writeHead(folder, head);
-  await deleteSegments(folder, found.leftovers, report);
-  const { next, bytesSinceCheckpoint } = found;
-  return { head, closedSegments: found.segments.slice(0, -1), segment, fd, marked: true, next, bytesSinceCheckpoint };
-}
-
-async function deleteSegments(
-  folder: string,
-  segments: readonly number[],
-  report: (finding: JournalFinding) => void,
-): Promise<void> {
-  for (const segment of segments) {
-    const file = segmentPath(folder, segment);
-    try {
-      await fs.promises.rm(file, { force: true });
-    } catch (error) {
-      const message = `${file} is not needed any more but cannot be deleted (${messageOf(error)}); the next start tries again.`;
-      report({ kind: "leftover-segment", file, offset: 0, bytes: 0, message });
-    }
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const { folder } = options;
+  const report = (finding: JournalFinding): void => options.report(finding);
+  try {
+    await createFolder(folder);
+    const found = replay(folder, (record) => options.onRecord(record));
+    const state = found === undefined ? await createFirstSegment(folder) : await repair(folder, found, report);
+    return new SegmentedJournal(options, state);
+  } catch (error) {
+    if (!(error instanceof Error && "syscall" in error)) throw error;
+    const message = `The journal in ${folder} cannot be opened: ${error.message}.`;
+    const hint = "Make the folder readable and writable, and make room on the disk.";
+    throw new HoldfastFailure("unavailable", "JournalOpenFailed", message, { hint, cause: error });
   }
 }
 
@@ -190,12 +135,13 @@ class SegmentedJournal implements Journal {
     return this.#state.bytesSinceCheckpoint;
   }
 
-  append(record: unknown): Promise<void> {
+  append(record: object): Promise<void> {
     return this.appendJson(JSON.stringify(record));
   }
 
   appendJson(json: string): Promise<void> {
     assert(!this.#closed, "A record is appended to a closed journal.");
+    assert(json !== "" && !json.includes("\n"), "A record is JSON text on one line.");
     if (this.#broken !== undefined) return this.#broken;
     if (json.length > MAX_RECORD_CHARS) refuseLarge(json);
     let batch = this.#filling;
@@ -241,7 +187,10 @@ class SegmentedJournal implements Journal {
     await this.#writing;
     await this.#deleting;
     try {
-      if (this.#broken === undefined) await this.#finishSegment();
+      if (this.#broken === undefined) {
+        await this.#finishSegment();
+        await this.#replaceHead({});
+      }
     } finally {
       fs.closeSync(this.#state.fd);
     }
@@ -304,13 +253,14 @@ class SegmentedJournal implements Journal {
   /** The frame in the journal's own buffer, valid until the next one; its header is still empty. */
   #encode(batch: Batch): Buffer {
     const text = batch.lines.join("\n");
-    const atMostBytes = FRAME_HEADER_BYTES + text.length * 3;
+    const totalBytes = FRAME_HEADER_BYTES + Buffer.byteLength(text);
     let buffer = this.#buffer;
-    if (buffer.length < atMostBytes) {
-      buffer = Buffer.allocUnsafe(atMostBytes);
-      if (atMostBytes <= KEPT_BUFFER_BYTES) this.#buffer = buffer;
+    if (buffer.length < totalBytes) {
+      buffer = Buffer.allocUnsafe(totalBytes);
+      if (totalBytes <= KEPT_BUFFER_BYTES) this.#buffer = buffer;
     }
-    return buffer.subarray(0, FRAME_HEADER_BYTES + buffer.write(text, FRAME_HEADER_BYTES));
+    buffer.write(text, FRAME_HEADER_BYTES);
+    return buffer.subarray(0, totalBytes);
   }
 
   /** Not synced: a mark only helps to tell damage from a crash, and the next frame says the same. */
@@ -329,15 +279,13 @@ class SegmentedJournal implements Journal {
   async #startSegment(): Promise<void> {
     await this.#finishSegment();
     const state = this.#state;
-    const { folder } = this.#options;
     const firstSeq = state.next.seq;
-    const fd = await createFile(segmentPath(folder, firstSeq));
+    const fd = await createFile(segmentPath(this.#options.folder, firstSeq));
     fs.closeSync(state.fd);
     state.fd = fd;
     state.closedSegments = [...state.closedSegments, state.segment];
     state.segment = { firstSeq, bytes: 0 };
-    state.head = { ...state.head, lastSegment: firstSeq };
-    await writeHead(folder, state.head);
+    await this.#replaceHead({ lastSegment: firstSeq });
   }
 
   async #moveHead(): Promise<void> {
@@ -345,8 +293,7 @@ class SegmentedJournal implements Journal {
     const { folder, report } = this.#options;
     const first = this.#checkpointFirst;
     assert(first !== undefined, "A checkpoint is completed before its segment was begun.");
-    state.head = { ...state.head, first, checkpointedSeq: state.next.seq - 1 };
-    await writeHead(folder, state.head);
+    await this.#replaceHead({ first, checkpointedSeq: state.next.seq - 1 });
     const superseded = state.closedSegments.filter(({ firstSeq }) => firstSeq < first.seq);
     state.closedSegments = state.closedSegments.filter(({ firstSeq }) => firstSeq >= first.seq);
     state.bytesSinceCheckpoint = 0;
@@ -354,6 +301,13 @@ class SegmentedJournal implements Journal {
     this.#checkpointFirst = undefined;
     const names = superseded.map(({ firstSeq }) => firstSeq);
     this.#deleting = deleteSegments(folder, names, (finding) => report(finding));
+  }
+
+  /** Between two frames: all that were written are durable. */
+  async #replaceHead(change: Partial<JournalHead>): Promise<void> {
+    const state = this.#state;
+    state.head = { ...state.head, durableSeq: state.next.seq - 1, ...change };
+    await writeHead(this.#options.folder, state.head);
   }
 
   #break(cause: unknown): void {

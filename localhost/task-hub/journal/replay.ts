@@ -9,21 +9,7 @@ import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
 import { FRAME_HEADER_BYTES, type FramePlace } from "./frame.ts";
 import { HEAD_FILE, type JournalHead, RESTORE_HINT, readHead } from "./journal-head.ts";
 import { readSegment, type SegmentEnd } from "./segment-reader.ts";
-
-/** Something that was put in order when the journal was opened, worth telling a person. */
-export interface JournalFinding {
-  readonly kind: "torn-tail" | "leftover-segment";
-  readonly file: string;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly message: string;
-}
-
-/** A segment and the bytes of its sound frames. */
-export interface Segment {
-  readonly firstSeq: number;
-  bytes: number;
-}
+import { type JournalFinding, listSegments, type Segment, segmentPath } from "./segments.ts";
 
 export interface ReplayEnd {
   readonly head: JournalHead;
@@ -34,10 +20,6 @@ export interface ReplayEnd {
   readonly tornTail: JournalFinding | undefined;
   /** Segments before the first, left by a process that was stopped while it deleted them. */
   readonly leftovers: readonly number[];
-}
-
-export function segmentPath(folder: string, firstSeq: number): string {
-  return join(folder, `journal-${String(firstSeq).padStart(16, "0")}.log`);
 }
 
 /** Undefined when there is no journal yet. Reads only; nothing is repaired here. */
@@ -67,6 +49,7 @@ export function replay(folder: string, onRecord: (record: unknown) => void): Rep
   }
   const last = segments.at(-1);
   assert(last !== undefined && end !== undefined, "A journal with a head has a segment.");
+  refuseShort(segmentPath(folder, last.firstSeq), end, head);
   const tornTail = describeTornTail(segmentPath(folder, last.firstSeq), end);
   return { head, segments, next, bytesSinceCheckpoint, tornTail, leftovers: all.filter((seq) => seq < head.first.seq) };
 }
@@ -77,11 +60,6 @@ function expectedSegments(folder: string, head: JournalHead, all: readonly numbe
     if (!all.includes(seq)) refuse(segmentPath(folder, seq), 0, "the segment is missing");
   }
   return all.filter((seq) => seq >= head.first.seq);
-}
-
-function listSegments(folder: string): number[] {
-  const names = fs.readdirSync(folder).flatMap((name) => /^journal-(\d{16})\.log$/.exec(name)?.[1] ?? []);
-  return names.map(Number).sort((a, b) => a - b);
 }
 
 /** The head is written before the first frame: without it there may be an empty first segment, and no more. */
@@ -99,6 +77,17 @@ function refuseUnfinished(path: string, end: SegmentEnd): void {
   if (!end.marked) refuse(path, end.soundBytes, "the end of the file is missing, and newer segments follow");
 }
 
+function refuseShort(path: string, end: SegmentEnd, head: JournalHead): void {
+  const lastSeq = end.next.seq - 1;
+  if (lastSeq >= head.durableSeq) return;
+  const found = end.defect?.found ?? "the end of the file";
+  refuse(
+    path,
+    end.soundBytes,
+    `${found}, but frames up to ${head.durableSeq} were durable and frame ${lastSeq} is the last`,
+  );
+}
+
 function describeTornTail(path: string, end: SegmentEnd): JournalFinding | undefined {
   if (end.defect === undefined) return undefined;
   const offset = end.soundBytes + (end.marked ? FRAME_HEADER_BYTES : 0);
@@ -110,7 +99,7 @@ function describeTornTail(path: string, end: SegmentEnd): JournalFinding | undef
     bytes,
     message:
       `Cut ${bytes} bytes off the end of ${path}, at byte ${offset}: ${end.defect.found}. ` +
-      "The process or the machine stopped while writing them; nothing that was acknowledged is in them.",
+      "This is what a process or a machine leaves that stops while it writes; it had not acknowledged what it was writing.",
   };
 }
 

@@ -2,6 +2,7 @@
 // and judges nothing: whether a bad end is a torn write or damage depends on the segments around it (replay.ts).
 
 import * as fs from "node:fs";
+import { HoldfastFailure } from "../../../src/base/failure.ts";
 import { claimedBytes, decodeFrame, FRAME_HEADER_BYTES, type Frame, type FramePlace, findFrame } from "./frame.ts";
 
 const WINDOW_BYTES = 1024 * 1024;
@@ -111,10 +112,16 @@ class FileWindow {
     let done = 0;
     while (done < target) {
       const read = fs.readSync(this.#fd, this.#buffer, done, target - done, offset + done);
-      if (read === 0) throw new Error(`the file became shorter while it was read: ${offset + done} bytes are left`);
+      if (read === 0) throw changedMeanwhile();
       done += read;
     }
     this.#from = offset;
     this.#bytes = target;
   }
+}
+
+function changedMeanwhile(): HoldfastFailure {
+  return new HoldfastFailure("conflict", "JournalChanged", "The journal became shorter while it was read.", {
+    hint: "Another program changes its files: stop it, then start again.",
+  });
 }
