@@ -13,12 +13,16 @@ export class Ledger {
   readonly state: HubState;
   readonly #journal: Journal;
   readonly #onEffect: (effect: Effect) => void;
+  readonly #onCommitted: () => void;
   #closed = false;
+  #commitCount = 0;
 
-  constructor(state: HubState, journal: Journal, onEffect: (effect: Effect) => void) {
+  /** `onCommitted` is told of each record that was handed to the journal. */
+  constructor(state: HubState, journal: Journal, onEffect: (effect: Effect) => void, onCommitted: () => void) {
     this.state = state;
     this.#journal = journal;
     this.#onEffect = onEffect;
+    this.#onCommitted = onCommitted;
   }
 
   /** Resolves when the record is durable. Whoever does not wait is told by the journal when it breaks. */
@@ -27,6 +31,7 @@ export class Ledger {
     // The text is taken before applying: records share objects with the state, which goes on changing.
     const json = JSON.stringify(record);
     const effects = this.state.apply(record);
+    this.#commitCount++;
     // Applying may restate instances for a checkpoint; those records stand in the journal before this one.
     const durable = this.#journal.appendJson(json);
     const later: Effect[] = [];
@@ -43,7 +48,12 @@ export class Ledger {
         () => {},
       );
     }
+    this.#onCommitted();
     return durable;
+  }
+
+  get commitCount(): number {
+    return this.#commitCount;
   }
 
   /** Work that outlives the stop of the host is run again at the next start, so what it says now is not heard. */

@@ -44,12 +44,13 @@ export interface TaskHub {
   start(): void;
   /** Waits a while for what runs, then closes the journal. What did not finish is run again at the next start. */
   stop(): Promise<void>;
+  /** Records committed since the hub was opened: it stands still while nothing can go on. */
+  readonly commitCount: number;
   /** Shortens the journal now. */
   checkpoint(): Promise<void>;
 }
 
 const LONGEST_STOP_MS = 5_000;
-const UPKEEP_EVERY_MS = 1_000;
 const PURGE_EVERY_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
@@ -87,7 +88,6 @@ class RunningHub implements TaskHub {
   readonly #keeper: ArchiveKeeper;
   readonly #checkpointer: Checkpointer;
   #cancelUpkeep: () => void = () => {};
-  #nextPurgeMs = 0;
 
   constructor(
     options: TaskHubOptions,
@@ -99,7 +99,12 @@ class RunningHub implements TaskHub {
     this.#options = options;
     this.#journal = journal;
     this.#archive = archive;
-    this.#ledger = new Ledger(state, journal, (effect) => this.#perform(effect));
+    this.#ledger = new Ledger(
+      state,
+      journal,
+      (effect) => this.#perform(effect),
+      () => this.#checkpointer.consider(),
+    );
     this.#index = new InstanceIndex(state);
     const parts = { ...options, ledger: this.#ledger, index: this.#index };
     this.#episodes = new EpisodeRunner(parts);
@@ -114,6 +119,10 @@ class RunningHub implements TaskHub {
   start(): void {
     for (const effect of this.#ledger.state.pendingEffects()) this.#perform(effect);
     this.#keepUp();
+  }
+
+  get commitCount(): number {
+    return this.#ledger.commitCount;
   }
 
   checkpoint(): Promise<void> {
@@ -176,13 +185,8 @@ class RunningHub implements TaskHub {
   }
 
   #keepUp(): void {
-    const { clock } = this.#options;
-    this.#checkpointer.consider();
-    if (clock.nowMs() >= this.#nextPurgeMs) {
-      this.#nextPurgeMs = clock.nowMs() + PURGE_EVERY_MS;
-      void this.#purgeOld();
-    }
-    this.#cancelUpkeep = clock.after(UPKEEP_EVERY_MS, () => this.#keepUp());
+    void this.#purgeOld();
+    this.#cancelUpkeep = this.#options.clock.after(PURGE_EVERY_MS, () => this.#keepUp());
   }
 
   async #purgeOld(): Promise<void> {
