@@ -9,7 +9,7 @@ import { type Journal, type JournalFinding, openJournal } from "../../../../loca
 import { HoldfastFailure } from "../../../../src/base/failure.ts";
 import { damage, lastSegmentOf, segmentsOf, temporaryFolders } from "./journal-folder.ts";
 
-const folders = temporaryFolders();
+const folders = temporaryFolders({ inMemory: true });
 const MARK_BYTES = 24;
 
 interface Opened {

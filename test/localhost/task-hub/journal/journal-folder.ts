@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 
-/** A parent for all folders of a test file. */
-export function temporaryFolders(): { next(): string; copyOf(folder: string): string } {
-  const parent = fs.mkdtempSync(join(tmpdir(), "holdfast-journal-"));
+/** A parent for all folders of a test file; in memory where only the content matters and there are many. */
+export function temporaryFolders({ inMemory = false } = {}): { next(): string; copyOf(folder: string): string } {
+  const parent = fs.mkdtempSync(
+    join(inMemory && fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "holdfast-journal-"),
+  );
   afterAll(() => fs.rmSync(parent, { recursive: true, force: true }));
   let made = 0;
   const next = (): string => join(parent, String(++made));
