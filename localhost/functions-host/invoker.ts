@@ -1,0 +1,196 @@
+// Runs one invocation through the programming model, as the real worker does: arguments, hooks, the function, hooks,
+// response. Adds what the host adds around it: the time limit, the log lines, and function-level retries.
+// Activities come through here ten thousand times a second, so the path without hooks allocates little.
+
+import { messageOf } from "../../src/base/failure.ts";
+import type { FunctionEntry, Invocation, InvocationOutcome, InvocationResponse, Invoker } from "./function-entry.ts";
+import type { HostLog, LogLevel } from "./host-log.ts";
+import { newInvocationId } from "./invocation-id.ts";
+import { retryPlan } from "./retry-plan.ts";
+import type { FunctionCallback, RpcTypedData } from "./rpc.ts";
+import type { CoreContext, Hook, WorkerState } from "./worker-state.ts";
+
+export interface InvokerOptions {
+  readonly worker: WorkerState;
+  readonly log: HostLog;
+  /** Undefined: no limit. */
+  readonly functionTimeoutMs: number | undefined;
+  /** JSON text for durable client inputs. */
+  readonly clientBindingData: () => string;
+}
+
+interface InputData {
+  readonly name: string;
+  readonly data: RpcTypedData;
+}
+
+export function createInvoker(options: InvokerOptions): Invoker {
+  return new ModelInvoker(options);
+}
+
+const TIMED_OUT = Symbol("timed out");
+
+class ModelInvoker implements Invoker {
+  readonly #options: InvokerOptions;
+
+  constructor(options: InvokerOptions) {
+    this.#options = options;
+  }
+
+  async invoke(invocation: Invocation): Promise<InvocationOutcome> {
+    const plan = retryPlan(invocation.entry);
+    if (plan === undefined) return this.#attempt(invocation, undefined);
+    for (let retryCount = 0; ; retryCount++) {
+      const outcome = await this.#attempt(invocation, { retryCount, maxRetryCount: plan.maxRetryCount });
+      const delayMs = outcome.ok ? undefined : plan.delayMs(retryCount + 1);
+      if (delayMs === undefined) return outcome;
+      this.#log("information", invocation.entry, `Trying again in ${delayMs} ms (retry ${retryCount + 1}).`);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+
+  async #attempt(invocation: Invocation, retryContext: object | undefined): Promise<InvocationOutcome> {
+    const startedMs = performance.now();
+    const invocationId = invocation.invocationId ?? newInvocationId();
+    const outcome = await this.#withinTimeLimit(invocation, invocationId, retryContext);
+    this.#logEnd(invocation, outcome, performance.now() - startedMs);
+    return outcome;
+  }
+
+  async #withinTimeLimit(
+    invocation: Invocation,
+    invocationId: string,
+    retryContext: object | undefined,
+  ): Promise<InvocationOutcome> {
+    const work = this.#run(invocation, invocationId, retryContext);
+    const limitMs = this.#options.functionTimeoutMs;
+    // Orchestrators run to their next step in one go: no timer could interrupt them.
+    if (limitMs === undefined || invocation.entry.kind === "orchestration") return work;
+    const limit = timeLimit(limitMs);
+    const first = await Promise.race([work, limit.expired]);
+    limit.clear();
+    if (first !== TIMED_OUT) return first;
+    const error = new Error(
+      `Timeout value of ${limitMs / 1000} s exceeded by function '${invocation.entry.name}' (host.json functionTimeout).`,
+    );
+    return { ok: false, invocationId, error, timedOut: true };
+  }
+
+  async #run(
+    invocation: Invocation,
+    invocationId: string,
+    retryContext: object | undefined,
+  ): Promise<InvocationOutcome> {
+    const { worker } = this.#options;
+    const { entry } = invocation;
+    try {
+      const core = this.#coreContext(invocation, invocationId, retryContext);
+      const model = worker.programmingModel;
+      if (model === undefined) throw new Error("The app did not load @azure/functions.");
+      const run = model.getInvocationModel(core);
+      const { context, inputs } = await run.getArguments();
+      const hasHooks = worker.hooks.preInvocation.length + worker.hooks.postInvocation.length > 0;
+      if (hasHooks) return await this.#runWithHooks(invocation, core, run, context, inputs);
+      core.state = "invocation";
+      const result = await run.invokeFunction(context, inputs, entry.callback);
+      core.state = undefined;
+      const response = invocation.rawResult === true ? undefined : await run.getResponse(context, result);
+      return { ok: true, invocationId, result, response: response as InvocationResponse | undefined, context };
+    } catch (error) {
+      return { ok: false, invocationId, error: error ?? new Error(String(error)), timedOut: false };
+    }
+  }
+
+  async #runWithHooks(
+    invocation: Invocation,
+    core: CoreContext,
+    run: ReturnType<NonNullable<WorkerState["programmingModel"]>["getInvocationModel"]>,
+    context: unknown,
+    inputs: unknown[],
+  ): Promise<InvocationOutcome> {
+    const { hooks, appHookData } = this.#options.worker;
+    const shared = { hookData: {}, appHookData, invocationContext: context };
+    const before = { ...shared, functionCallback: invocation.entry.callback, inputs };
+    core.state = "preInvocationHooks";
+    await runHooks(hooks.preInvocation, before);
+    const after: Record<string, unknown> = { ...shared, inputs: before.inputs, result: null, error: null };
+    core.state = "invocation";
+    try {
+      after.result = await run.invokeFunction(context, before.inputs, before.functionCallback as FunctionCallback);
+    } catch (error) {
+      after.error = error ?? new Error(String(error));
+    }
+    core.state = "postInvocationHooks";
+    await runHooks(hooks.postInvocation, after);
+    core.state = undefined;
+    const { invocationId } = core;
+    const { error, result } = after;
+    if (error !== null && error !== undefined) return { ok: false, invocationId, error, timedOut: false };
+    const response = invocation.rawResult === true ? undefined : await run.getResponse(context, result);
+    return { ok: true, invocationId, result, response: response as InvocationResponse | undefined, context };
+  }
+
+  #coreContext(invocation: Invocation, invocationId: string, retryContext: object | undefined): CoreContext {
+    const { entry } = invocation;
+    const inputData: InputData[] = [{ name: entry.triggerName, data: invocation.trigger }];
+    for (const name of entry.durableClientNames) {
+      inputData.push({ name, data: { string: this.#options.clientBindingData() } });
+    }
+    return {
+      invocationId,
+      metadata: entry.metadata,
+      request: {
+        invocationId,
+        functionId: entry.id,
+        inputData,
+        triggerMetadata: invocation.triggerMetadata ?? {},
+        ...(retryContext !== undefined && { retryContext }),
+      },
+      state: undefined,
+      log: (level, category, message) => this.#userLog(entry, invocationId, level, category, message),
+    };
+  }
+
+  #userLog(entry: FunctionEntry, invocationId: string, level: LogLevel, category: string, message: string): void {
+    for (const hook of this.#options.worker.hooks.log) hook({ level, message, category });
+    const suffix = category === "user" ? ".User" : "";
+    this.#options.log.write(level, `Function.${entry.name}${suffix}`, message, { invocationId });
+  }
+
+  #logEnd({ entry, reason, quiet }: Invocation, outcome: InvocationOutcome, durationMs: number): void {
+    if (quiet === true) return;
+    const { invocationId } = outcome;
+    const fields = {
+      event: "invocation",
+      function: entry.name,
+      reason,
+      invocationId,
+      durationMs: Math.round(durationMs * 10) / 10,
+    };
+    if (outcome.ok) {
+      this.#options.log.write("information", `Function.${entry.name}`, "Succeeded", {
+        ...fields,
+        outcome: "succeeded",
+      });
+      return;
+    }
+    const text =
+      outcome.error instanceof Error ? (outcome.error.stack ?? outcome.error.message) : messageOf(outcome.error);
+    const failed = outcome.timedOut ? "timed out" : "failed";
+    this.#options.log.write("error", `Function.${entry.name}`, text, { ...fields, outcome: failed });
+  }
+
+  #log(level: LogLevel, entry: FunctionEntry, message: string): void {
+    this.#options.log.write(level, `Function.${entry.name}`, message);
+  }
+}
+
+async function runHooks(hooks: readonly Hook[], context: Record<string, unknown>): Promise<void> {
+  for (const hook of hooks) await hook(context);
+}
+
+function timeLimit(limitMs: number): { expired: Promise<typeof TIMED_OUT>; clear(): void } {
+  const { promise, resolve } = Promise.withResolvers<typeof TIMED_OUT>();
+  const timer = setTimeout(() => resolve(TIMED_OUT), Math.min(limitMs, 2 ** 31 - 1));
+  return { expired: promise, clear: () => clearTimeout(timer) };
+}
