@@ -85,7 +85,8 @@ export function refuseBody(exchange: Exchange, why: Exclude<BodyReading["kind"],
     clearTimeout(patience);
     response.end();
   };
-  const patience = setTimeout(hangUp, why === "too-large" ? LINGER_MS : 0);
+  const isSending = why === "too-large" && !exchange.awaitsContinue;
+  const patience = setTimeout(hangUp, isSending ? LINGER_MS : 0);
   request.once("end", hangUp).once("close", hangUp).resume();
 }
 
