@@ -1,0 +1,68 @@
+// Runs one host until it is told to stop: banner, signals, and what happens when something is thrown that nobody
+// catches. Used by host.ts for any app and by main.ts for this project's own.
+
+import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
+import { createConsoleLog, printBanner } from "./functions-host/console-log.ts";
+import { type FunctionHost, type FunctionHostOptions, startFunctionHost } from "./functions-host/function-host.ts";
+
+export interface RunHostOptions extends Omit<FunctionHostOptions, "createLog" | "onBroken"> {
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+/** Resolves when the host is up; the process then lives until a signal ends it. */
+export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
+  process.setSourceMapsEnabled(true);
+  let host: FunctionHost | undefined;
+  const { json, verbose } = options;
+  host = await startFunctionHost({
+    ...options,
+    createLog: (levels) => createConsoleLog({ json, verbose, levels, appFolder: options.app.folder }),
+    onBroken: (failure) => {
+      process.stderr.write(`${failure.message}\n${failure.hint ?? ""}\n`);
+      // Not a graceful stop: whatever is in memory beyond the journal must not be acted on.
+      process.exit(1);
+    },
+  });
+  surviveStrayErrors(host);
+  stopOnSignals(host);
+  printBanner(host, { json, dataFolder: options.dataFolder });
+  return host;
+}
+
+function stopOnSignals(host: FunctionHost): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(signal === "SIGINT" ? 130 : 143);
+    isStopping = true;
+    host.log.write(
+      "information",
+      "Host",
+      "Stopping. Running functions get a few seconds; press Ctrl-C again to end now.",
+    );
+    host.stop().then(
+      () => process.exit(0),
+      (error) => {
+        process.stderr.write(`The host did not stop cleanly: ${messageOf(error)}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+}
+
+/**
+ * A promise that user code forgot about ends the worker in Azure, which starts it again. Here that would take every
+ * orchestration of the developer down with it, so it is reported and the host goes on. Our own failures are not spared.
+ */
+function surviveStrayErrors(host: FunctionHost): void {
+  const report = (error: unknown, what: string): void => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    host.log.write("error", "Host", `${what} Azure would restart the worker for this.\n${text}`);
+    if (error instanceof HoldfastFailure || (error as { name?: string } | undefined)?.name === "InvariantViolation")
+      process.exit(1);
+  };
+  process.on("unhandledRejection", (reason) => report(reason, "A promise was rejected and nobody handled it."));
+  process.on("uncaughtException", (error) => report(error, "An error was thrown outside of any function call."));
+}
