@@ -20,7 +20,7 @@ const COMMANDS = {
   check: [
     ["node_modules/typescript/bin/tsc", "--project", "."],
     ["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"],
-    [VITEST, "run", "test/tidy.test.ts"],
+    [VITEST, "run", "test/tidy"],
   ],
   build: [["build.ts"]],
   bench: [["bench/main.ts"]],
