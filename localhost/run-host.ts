@@ -30,11 +30,17 @@ export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   return host;
 }
 
+/** One Ctrl-C can arrive twice: from the terminal, and from npm, which passes it on. */
+const SAME_SIGNAL_MS = 500;
+
 function stopOnSignals(host: FunctionHost): void {
-  let isStopping = false;
+  let stoppingSinceMs: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(signal === "SIGINT" ? 130 : 143);
-    isStopping = true;
+    if (stoppingSinceMs !== undefined) {
+      if (performance.now() - stoppingSinceMs > SAME_SIGNAL_MS) process.exit(signal === "SIGINT" ? 130 : 143);
+      return;
+    }
+    stoppingSinceMs = performance.now();
     host.log.write(
       "information",
       "Host",
