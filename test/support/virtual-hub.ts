@@ -1,7 +1,7 @@
 // A task hub on a virtual clock over a real journal in a temporary folder. It can be closed without warning and opened
 // again, as after a crash of the process: what the journal had made durable is all that is left.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Instance } from "../../localhost/task-hub/engine/instance.ts";
@@ -23,6 +23,8 @@ export interface VirtualHub {
   /** Lets everything that is possible at this moment happen. */
   settle(): Promise<void>;
   reopen(app?: TestApp): Promise<void>;
+  /** What a new process would find if this one were killed at this moment, opened; this hub goes on by itself. */
+  crash(): Promise<VirtualHub>;
   close(): Promise<void>;
 }
 
@@ -36,11 +38,23 @@ export const TEST_SETTINGS: HubSettings = {
   checksSequence: true,
 };
 
-export async function openVirtualHub(app: TestApp, settings: Partial<HubSettings> = {}): Promise<VirtualHub> {
-  const folder = mkdtempSync(join(tmpdir(), "holdfast-hub-"));
-  const clock = new VirtualClock();
+export function openVirtualHub(app: TestApp, settings: Partial<HubSettings> = {}): Promise<VirtualHub> {
+  return openHub(app, settings, newFolder(), new VirtualClock());
+}
+
+function newFolder(): string {
+  return mkdtempSync(join(tmpdir(), "holdfast-hub-"));
+}
+
+let ids = 0;
+
+async function openHub(
+  app: TestApp,
+  settings: Partial<HubSettings>,
+  folder: string,
+  clock: VirtualClock,
+): Promise<VirtualHub> {
   const warnings: string[] = [];
-  let ids = 0;
   const open = async (functions: TestApp): Promise<TaskHub> => {
     const hub = await openTaskHub({
       folder,
@@ -48,7 +62,7 @@ export async function openVirtualHub(app: TestApp, settings: Partial<HubSettings
       functions: libraryFunctions(functions),
       clock,
       log: { write: (level, _category, message) => void warnings.push(`${level}: ${message}`) },
-      newId: () => (ids++).toString(16).padStart(32, "0"),
+      newId: () => (ids++).toString(16).padStart(24, "0").padEnd(32, "0"),
       origin: "http://127.0.0.1:7071",
       onBroken: (failure) => warnings.push(`broken: ${failure.message}`),
     });
@@ -93,6 +107,11 @@ export async function openVirtualHub(app: TestApp, settings: Partial<HubSettings
     reopen: async (functions = app) => {
       await hub.stop();
       hub = await open(functions);
+    },
+    crash: () => {
+      const copy = newFolder();
+      cpSync(folder, copy, { recursive: true });
+      return openHub(app, settings, copy, new VirtualClock(clock.nowMs()));
     },
     close: async () => {
       await hub.stop();
