@@ -85,6 +85,8 @@ export function registerFunctions(register: (app: App) => void): FunctionEntry[]
 
 /** Fixes the app's set-up as the worker does after loading; the address of the streaming server, if the app wants it. */
 export async function startedCapabilities(): Promise<Record<string, string>> {
+  // The library names its model with the first function.
+  registerFunctions((app) => app.http("first", { handler: () => ({}) }));
   return await model().getCapabilities({});
 }
 

@@ -22,8 +22,9 @@ export interface Exchange {
   readonly isClosing: () => boolean;
 }
 
-/** How long a client may go on sending a body that was refused, so that it gets to read the refusal. */
+/** A client may go on sending a body that was refused so long, and pause so long, so that it gets to read the refusal. */
 const LINGER_MS = 5_000;
+const LINGER_IDLE_MS = 500;
 
 export function originOf(exchange: Exchange): string {
   return `http://${exchange.host}`;
@@ -86,7 +87,11 @@ export function refuseBody(exchange: Exchange, why: Exclude<BodyReading["kind"],
     response.end();
   };
   const isSending = why === "too-large" && !exchange.awaitsContinue;
-  const patience = setTimeout(hangUp, isSending ? LINGER_MS : 0);
+  const patience = setTimeout(hangUp, isSending ? LINGER_IDLE_MS : 0);
+  const deadline = Date.now() + LINGER_MS;
+  request.on("data", () => {
+    if (Date.now() < deadline) patience.refresh();
+  });
   request.once("end", hangUp).once("close", hangUp).resume();
 }
 

@@ -94,8 +94,8 @@ class ListeningServer implements HttpServer {
   readonly #rules: RequestRules;
   readonly #loading = Promise.withResolvers<LoadedApp | undefined>();
   readonly #drained = Promise.withResolvers<void>();
-  /** Connections on which an answer is under way. */
-  readonly #answering = new WeakSet<Duplex>();
+  /** The answer that is under way on a connection. */
+  readonly #answering = new WeakMap<Duplex, ServerResponse>();
   #app: LoadedApp | undefined;
   #running = 0;
   #closed: Promise<void> | undefined;
@@ -108,7 +108,7 @@ class ListeningServer implements HttpServer {
     this.#rules = { log: options.log, cors: options.cors && planCors(options.cors), keys: options.keys };
     server.on("request", (request, response) => this.#receive(request, response, false));
     server.on("checkContinue", (request, response) => this.#receive(request, response, true));
-    server.on("clientError", (error, socket) => refuseMalformed(error, socket, this.#answering.has(socket)));
+    server.on("clientError", (error, socket) => refuseMalformed(error, socket, this.#answering.get(socket)));
   }
 
   serve(served: ServedApp): { readonly routes: readonly ServedRoute[]; readonly refused: readonly RefusedRoute[] } {
@@ -133,10 +133,10 @@ class ListeningServer implements HttpServer {
   #receive(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void {
     const { socket } = request;
     this.#running += 1;
-    this.#answering.add(socket);
+    this.#answering.set(socket, response);
     response.on("close", () => {
       this.#running -= 1;
-      this.#answering.delete(socket);
+      if (this.#answering.get(socket) === response) this.#answering.delete(socket);
       if (this.#running === 0 && this.#closed !== undefined) this.#drained.resolve();
     });
     const exchange = this.#readHead(request, response, awaitsContinue);
@@ -222,10 +222,14 @@ const MALFORMED_STATUS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
-/** What no parser understands: answered if nothing else is on the way on that connection, which then ends. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, isAnswering: boolean): void {
-  if (error.code === "ECONNRESET" || !socket.writable || isAnswering) return void socket.destroy();
-  socket.end(bareResponse(MALFORMED_STATUS[error.code ?? ""] ?? "400 Bad Request"), () => socket.destroy());
+/** What no parser understands ends its connection, and is answered where nobody could take that for another answer. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, answering: ServerResponse | undefined): void {
+  const status = MALFORMED_STATUS[error.code ?? ""] ?? "400 Bad Request";
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  if (answering === undefined) return void socket.end(bareResponse(status), () => socket.destroy());
+  // The request before may be a good one, whose answer is still due: only in the middle of its body it is this one.
+  if (answering.req.complete || answering.headersSent) return void socket.destroy();
+  answering.writeHead(Number.parseInt(status, 10), ["content-length", "0", "connection", "close"]).end();
 }
 
 function bareResponse(statusLine: string): string {
