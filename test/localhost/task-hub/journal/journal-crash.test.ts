@@ -3,7 +3,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import * as fs from "node:fs";
+import fsModule, * as fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -96,6 +97,38 @@ describe("a disk that takes no more", () => {
       }
     },
   );
+});
+
+describe("a disk that fails to sync", () => {
+  it("is not asked again: what it had taken may be gone though a second sync succeeds", async () => {
+    const owner = await CountingOwner.open(folders.next());
+    await owner.count("counter");
+    const { fdatasync } = fsModule;
+    let syncs = 0;
+    const failingSync = (_fd: number, done: fs.NoParamCallback): void => {
+      syncs++;
+      setImmediate(done, Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" }));
+    };
+    fsModule.fdatasync = failingSync as typeof fdatasync;
+    syncBuiltinESMExports();
+    try {
+      const failures = await Promise.allSettled([owner.count("counter"), owner.journal.barrier()]);
+      failures.push(...(await Promise.allSettled([owner.count("counter"), owner.journal.barrier()])));
+      failures.push(...(await Promise.allSettled([owner.checkpoint()])));
+      for (const failure of failures) {
+        expect(failure).toMatchObject({
+          status: "rejected",
+          reason: { code: "JournalWriteFailed", kind: "unavailable" },
+        });
+      }
+      await owner.journal.close();
+      expect(syncs).toBe(1);
+      expect(owner.broken).toHaveLength(1);
+    } finally {
+      fsModule.fdatasync = fdatasync;
+      syncBuiltinESMExports();
+    }
+  });
 });
 
 describe("a checkpoint that is interrupted", () => {
