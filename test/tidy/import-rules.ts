@@ -19,8 +19,8 @@ export interface ImportRow {
 
 const AZURE_PACKAGES = ["@azure/", "@azure-rest/", "durable-functions"];
 
-/** Packages whose use would be a second way of doing what a folder of the project is there for. */
-const VALUES_ONLY = ["crypto"];
+/** Those of Node's modules that can be used for values in, values out. */
+const VALUES_ONLY = ["buffer", "crypto", "util"];
 const NO_PACKAGES: readonly string[] = [];
 
 export const IMPORT_TABLE: readonly ImportRow[] = [

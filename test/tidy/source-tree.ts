@@ -53,7 +53,7 @@ export function isSourceFile(path: string): boolean {
 
 /** Sample apps stand for users' projects: they follow the habits out there, not ours. */
 export function isSampleApp(path: string): boolean {
-  return path.startsWith("test/apps/");
+  return /^(test|bench)\/apps\//.test(path);
 }
 
 export function isUnder(path: string, folderOrFile: string): boolean {
