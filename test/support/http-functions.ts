@@ -1,38 +1,27 @@
-// An app of HTTP functions inside the test's own process: registered with and invoked through the real
-// @azure/functions library, served by the real HTTP server, with nothing of the worker around it.
+// An app of HTTP functions inside the test's own process: handlers are closures of the test, the library is the real
+// one, and so are function table, invoker and HTTP server. Only the loading of an app folder is left out.
 
 import Module, { createRequire } from "node:module";
-import { inspect } from "node:util";
 import type * as azureFunctions from "@azure/functions";
-import type { FunctionEntry, Invocation, Invoker } from "../../localhost/functions-host/function-entry.ts";
+import type { FunctionEntry, Invoker } from "../../localhost/functions-host/function-entry.ts";
+import { buildFunctionTable } from "../../localhost/functions-host/function-table.ts";
 import {
   type HttpServer,
   type HttpServerOptions,
   type ServedApp,
   startHttpServer,
 } from "../../localhost/functions-host/http/http-server.ts";
-import type { FunctionCallback, RegisteredMetadata } from "../../localhost/functions-host/rpc.ts";
+import { createInvoker } from "../../localhost/functions-host/invoker.ts";
+import { installWorkerState } from "../../localhost/functions-host/worker-state.ts";
 
 type App = typeof azureFunctions.app;
 
-interface InvocationModel {
-  getArguments(): Promise<{ context: object; inputs: unknown[] }>;
-  invokeFunction(context: object, inputs: unknown[], callback: FunctionCallback): Promise<unknown>;
-  getResponse(context: object, result: unknown): Promise<never>;
-}
-
-interface ProgrammingModel {
-  getInvocationModel(context: object): InvocationModel;
-  getCapabilities(capabilities: Record<string, string>): Promise<Record<string, string>>;
-}
-
-const require = createRequire(import.meta.url);
-const registered: { metadata: RegisteredMetadata; callback: FunctionCallback }[] = [];
-let programmingModel: ProgrammingModel | undefined;
+const silent = { write: (): void => {} };
+const worker = installWorkerState(silent);
 const library = loadLibrary();
 
 export interface TestServer extends HttpServer {
-  /** What the host said, a line each. */
+  /** What the HTTP side of the host said, a line each. */
   readonly log: readonly string[];
   readonly refused: readonly string[];
   readonly routes: readonly string[];
@@ -62,95 +51,28 @@ export async function serveFunctions(
   };
 }
 
-export function registerFunctions(register: (app: App) => void): FunctionEntry[] {
-  registered.length = 0;
+export function registerFunctions(register: (app: App) => void): readonly FunctionEntry[] {
+  worker.registrations.clear();
   register(library.app);
-  return registered.map(({ metadata, callback }) => {
-    const [triggerName, trigger] =
-      Object.entries(metadata.bindings).find(([, { type }]) => /trigger$/i.test(type)) ?? [];
-    if (triggerName === undefined || trigger === undefined) throw new Error(`${metadata.name} has no trigger`);
-    const kind = trigger.type === "httpTrigger" ? "http" : trigger.type === "timerTrigger" ? "timer" : "unsupported";
-    return {
-      name: metadata.name,
-      id: metadata.name,
-      kind,
-      metadata,
-      callback,
-      triggerName,
-      trigger,
-      durableClientNames: [],
-    };
-  });
+  return buildFunctionTable(worker.registrations).entries;
 }
 
-/** Fixes the app's set-up as the worker does after loading; the address of the streaming server, if the app wants it. */
+/** Fixes the app's set-up as the worker does after loading; `HttpUri` is there if the app streams. */
 export async function startedCapabilities(): Promise<Record<string, string>> {
   // The library names its model with the first function.
   registerFunctions((app) => app.http("first", { handler: () => ({}) }));
-  return await model().getCapabilities({});
+  return (await worker.programmingModel?.getCapabilities({})) ?? {};
 }
 
-export function libraryInvoker(timeoutMs?: number): Invoker {
-  let count = 0;
-  return {
-    async invoke({ entry, trigger, triggerMetadata = {}, ...invocation }: Invocation) {
-      count += 1;
-      const { invocationId = `invocation-${count}` } = invocation;
-      const inputData = [{ name: entry.triggerName, data: trigger }];
-      const request = { invocationId, functionId: entry.id, inputData, triggerMetadata };
-      const model_ = model().getInvocationModel({ invocationId, metadata: entry.metadata, request, log: () => {} });
-      const run = async (): Promise<{ result: unknown; response: never; context: object }> => {
-        const { context, inputs } = await model_.getArguments();
-        const result = await model_.invokeFunction(context, inputs, entry.callback);
-        return { result, response: await model_.getResponse(context, result), context };
-      };
-      try {
-        return { ok: true, invocationId, ...(await (timeoutMs === undefined ? run() : within(timeoutMs, run()))) };
-      } catch (error) {
-        return { ok: false, invocationId, error, timedOut: error === TIMED_OUT };
-      }
-    },
-  };
-}
-
-const TIMED_OUT = new Error("timed out");
-
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  const bound = Promise.withResolvers<never>();
-  const timer = setTimeout(() => bound.reject(TIMED_OUT), timeoutMs);
-  return Promise.race([work, bound.promise]).finally(() => clearTimeout(timer));
-}
-
-function model(): ProgrammingModel {
-  if (programmingModel === undefined) throw new Error("the library has set no programming model");
-  return programmingModel;
+export function libraryInvoker(functionTimeoutMs?: number): Invoker {
+  return createInvoker({ worker, log: silent, functionTimeoutMs, clientBindingData: () => "{}" });
 }
 
 function loadLibrary(): typeof azureFunctions {
-  const core = {
-    version: "3.0.0",
-    hostVersion: "4.0.0",
-    Disposable: class {},
-    registerHook: () => ({ dispose() {} }),
-    registerFunction: (metadata: RegisteredMetadata, callback: FunctionCallback) => {
-      registered.push({ metadata, callback });
-      return { dispose() {} };
-    },
-    setProgrammingModel: (given: ProgrammingModel) => {
-      programmingModel = given;
-    },
-    getProgrammingModel: () => programmingModel,
-    log: (level: string, _category: string, message: string) => {
-      if (level === "error") throw new Error(`the library complains: ${inspect(message)}`);
-    },
-  };
-  const path = "/@azure/functions-core";
-  const fake = new Module(path);
-  fake.loaded = true;
-  fake.exports = core;
-  require.cache[path] = fake;
+  const require = createRequire(import.meta.url);
+  const coreFile = require.resolve("../../localhost/functions-host/core-module.cjs");
   const loader = Module as unknown as { _resolveFilename(request: string, ...rest: unknown[]): string };
   const resolve = loader._resolveFilename;
-  loader._resolveFilename = (name, ...rest) => (name === "@azure/functions-core" ? path : resolve(name, ...rest));
+  loader._resolveFilename = (name, ...rest) => (name === "@azure/functions-core" ? coreFile : resolve(name, ...rest));
   return require("@azure/functions") as typeof azureFunctions;
 }

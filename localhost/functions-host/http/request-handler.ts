@@ -35,7 +35,7 @@ export interface LoadedApp {
 
 type OwnAddress =
   | { readonly kind: "admin"; readonly action: AdminAction; readonly admin: AdminApi }
-  | { readonly kind: "durable"; readonly api: DurableApi; readonly path: string };
+  | { readonly kind: "durable"; readonly api: DurableApi; readonly path: string; readonly key: string | undefined };
 
 export async function handleRequest(exchange: Exchange, app: LoadedApp, rules: RequestRules): Promise<void> {
   const { method, request, target } = exchange;
@@ -63,11 +63,16 @@ function findAdmin(exchange: Exchange, app: LoadedApp, path: ReturnType<typeof s
   return action && { kind: "admin", action, admin: app.admin };
 }
 
-/** The path goes on as it came, still encoded: instance ids may contain what decoding would turn into structure. */
+/**
+ * The path goes on as it came, still encoded: instance ids may contain what decoding would turn into structure. The
+ * durable library puts no key into calls to its `rpcBaseUrl`, so a base of that sort can carry it: `…/code/<key>/`.
+ */
 function findDurable({ target }: Exchange, app: LoadedApp): OwnAddress | undefined {
   if (app.durableApi === undefined || target.rawPath.length < DURABLE_API_PATH.length) return undefined;
   if (target.rawPath.slice(0, DURABLE_API_PATH.length).toLowerCase() !== DURABLE_API_PATH) return undefined;
-  return { kind: "durable", api: app.durableApi, path: target.rawPath.slice(DURABLE_API_PATH.length) };
+  const rest = target.rawPath.slice(DURABLE_API_PATH.length);
+  const [withKey, key] = /^code\/([^/]*)\//.exec(rest) ?? [""];
+  return { kind: "durable", api: app.durableApi, path: rest.slice(withKey.length), key };
 }
 
 async function answerOwnAddress(
@@ -78,7 +83,7 @@ async function answerOwnAddress(
 ): Promise<void> {
   const foreign = refusedAsForeign(exchange.host, exchange.request.headers.origin, rules.cors);
   if (foreign !== undefined) return send(exchange, jsonAnswer(403, { message: foreign }));
-  if (rules.keys !== undefined && !isOpen(own, rules.keys, presentedKey(exchange))) return sendEmpty(exchange, 401);
+  if (rules.keys !== undefined && !isOpen(own, rules.keys, exchange)) return sendEmpty(exchange, 401);
   const received = await receiveBody(exchange);
   if (received === undefined) return;
   if (own.kind === "durable") return send(exchange, await askDurable(exchange, own.api, own.path, received.body));
@@ -87,9 +92,9 @@ async function answerOwnAddress(
   send(exchange, answerAdmin(call, own.admin, app.entries));
 }
 
-function isOpen(own: OwnAddress, keys: HostKeys, key: string | undefined): boolean {
-  if (own.kind === "durable") return opensDurable(keys, key);
-  return own.action.kind === "ping" || opensAdmin(keys, key);
+function isOpen(own: OwnAddress, keys: HostKeys, exchange: Exchange): boolean {
+  if (own.kind === "durable") return opensDurable(keys, own.key ?? presentedKey(exchange));
+  return own.action.kind === "ping" || opensAdmin(keys, presentedKey(exchange));
 }
 
 async function askDurable(

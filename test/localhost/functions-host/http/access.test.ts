@@ -282,6 +282,13 @@ describe("keys", () => {
     expect([refused.status, await refused.text()]).toEqual([401, ""]);
   });
 
+  it("may be part of the base address that the durable library is given, since it adds none itself", async () => {
+    const { url } = await serve({ keys });
+    expect((await fetch(`${url}${durable}/code/wrong/instances/1`)).status).toBe(401);
+    expect((await fetch(`${url}${durable}/code/system/instances/1?x=1`)).status).toBe(202);
+    expect(durableRequests.map(({ path }) => path)).toEqual(["instances/1"]);
+  });
+
   it("are not asked for without --enable-auth", async () => {
     const { url } = await serve();
     expect((await fetch(`${url}/masters?code=wrong`)).status).toBe(200);

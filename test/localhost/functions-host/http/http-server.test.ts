@@ -462,6 +462,32 @@ describe("the server", () => {
 });
 
 describe("closing the server", () => {
+  it("does not wait for clients that went away in any state", async () => {
+    const release = Promise.withResolvers<void>();
+    const server = await serve((app) => {
+      app.http("slow", { handler: () => release.promise.then(() => ({ body: "late" })) });
+    });
+    const beginnings = [
+      "GET /api/slow HTTP/1.1\r\nHost: x\r\n\r\n",
+      "POST /api/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab",
+      "POST /api/slow HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+      "GET /api/slow HTTP/1.1\r\nHost: x\r\n\r\nGET /api/slow HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET /api/sl",
+    ];
+    for (let round = 0; round < 20; round += 1) {
+      const connections = await Promise.all(beginnings.map(() => openRaw(server.port)));
+      for (const [index, { socket }] of connections.entries()) socket.write(beginnings[index] ?? "");
+      await fetch(server.url);
+      for (const { socket } of connections) socket.resetAndDestroy();
+    }
+    await fetch(server.url);
+    release.resolve();
+    const started = performance.now();
+    await server.close(10_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(server.log).toEqual([]);
+  });
+
   const slowApp =
     (started: () => void, release: Promise<void>): Register =>
     (app) =>
