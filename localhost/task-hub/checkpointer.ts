@@ -27,7 +27,10 @@ export class Checkpointer {
   /** Cheap enough to be asked after every record. */
   consider(): void {
     const enoughBytes = Math.max(this.#leastGrowthBytes, GROWTH_FACTOR * this.#lastSizeBytes);
-    if (this.#work === undefined && this.#journal.bytesSinceCheckpoint > enoughBytes) void this.run();
+    if (this.#work === undefined && this.#journal.bytesSinceCheckpoint > enoughBytes) {
+      // A journal that cannot be written has told its owner; there is nobody else to tell here.
+      this.run().catch(() => {});
+    }
   }
 
   run(): Promise<void> {

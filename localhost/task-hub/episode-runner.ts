@@ -101,7 +101,7 @@ export class EpisodeRunner {
 
   #run(instance: Instance): void {
     const { id } = instance;
-    const work = instance.entity === undefined ? this.#runEpisode(instance) : this.#runEntityStep(instance);
+    const work = this.#step(instance);
     if (work === undefined) return;
     this.#running.add(id);
     work
@@ -113,6 +113,14 @@ export class EpisodeRunner {
         this.#running.delete(id);
         this.#schedulePump();
       });
+  }
+
+  #step(instance: Instance): Promise<void> | undefined {
+    try {
+      return instance.entity === undefined ? this.#runEpisode(instance) : this.#runEntityStep(instance);
+    } catch (fault) {
+      return Promise.reject(fault);
+    }
   }
 
   #runEpisode(instance: Instance): Promise<void> | undefined {
@@ -129,9 +137,15 @@ export class EpisodeRunner {
     const startedMs = performance.now();
     const payload = replayPayload(instance, batch, context.atMs);
     const outcome = await this.#parts.functions.runOrchestrator(name, payload, instance.id);
+    if (!this.#isCurrent(instance)) return;
     const record = interpret(instance, batch, outcome, context);
     this.#pace(instance.id, performance.now() - startedMs);
     await this.#commit(record);
+  }
+
+  /** False when a client has replaced the instance while its function ran. */
+  #isCurrent(instance: Instance): boolean {
+    return this.#parts.ledger.state.live.get(instance.id) === instance;
   }
 
   /** Resolves at once: the next episode may be decided on this one before it is durable (see ledger.ts). */

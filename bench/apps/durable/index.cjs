@@ -21,10 +21,20 @@ df.app.orchestration("chain", function* (context) {
   return value;
 });
 
+// biome-ignore lint/correctness/useYield: it is there to end at once
 df.app.orchestration("nothing", function* () {
   return "done";
 });
 
 df.app.orchestration("waits", function* (context) {
   return yield context.df.waitForExternalEvent("go");
+});
+
+df.app.orchestration("family", function* (context) {
+  const count = context.df.getInput();
+  yield context.df.Task.all(Array.from({ length: count }, () => context.df.callSubOrchestrator("single")));
+});
+
+df.app.orchestration("single", function* (context) {
+  return yield context.df.callActivity("trivial", context.df.instanceId);
 });

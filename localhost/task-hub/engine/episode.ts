@@ -171,7 +171,9 @@ function findProblem(
       "Split the work with sub-orchestrations, or use continueAsNew."
     );
   }
-  const diverged = instance.rewound ? undefined : findDivergence(instance.shape, leaves);
+  // One that threw may have asked for less than before; what it threw says more than that it did.
+  const isComparable = outcome.ok && !instance.rewound;
+  const diverged = isComparable ? findDivergence(instance.shape, leaves) : undefined;
   if (diverged !== undefined) return diverged;
   return outcome.actions.length > instance.processedActions ? findReusedTask(leaves) : undefined;
 }

@@ -4,6 +4,7 @@
 
 import { assert } from "../../../src/base/assert.ts";
 import { acceptedArrivals } from "./batch.ts";
+import { CheckpointCut } from "./checkpoint-cut.ts";
 import { startedEvent } from "./episode.ts";
 import { EventType, type HistoryEvent } from "./history.ts";
 import { nextExecution } from "./ids.ts";
@@ -20,7 +21,7 @@ import type {
   SeqRange,
 } from "./records.ts";
 import { RETRY_TIMER, rewindInstance } from "./rewind.ts";
-import { restoreInstance, snapshotOf } from "./snapshot.ts";
+import { restoreInstance } from "./snapshot.ts";
 
 export type Effect =
   | { readonly effect: "ready"; readonly id: string }
@@ -144,6 +145,8 @@ export class HubState {
   }
 
   #create(birth: Birth, atMs: number): void {
+    const replaced = this.#find(birth.id);
+    if (replaced !== undefined) this.#leaveCriticalSection(replaced, atMs);
     this.#forget(birth.id);
     this.live.set(birth.id, newInstance(birth, atMs));
     this.#emit({ effect: "created", id: birth.id });
@@ -439,55 +442,6 @@ export class HubState {
     this.#emit({ effect: "ready", id });
   }
 }
-
-/** What of the state at the moment of the cut has not been restated yet. */
-export class CheckpointCut {
-  readonly #state: HubState;
-  readonly #restate: (record: HubRecord) => void;
-  readonly #instances: Set<string>;
-  readonly #finished: Set<string>;
-
-  constructor(state: HubState, restate: (record: HubRecord) => void) {
-    this.#state = state;
-    this.#restate = restate;
-    this.#instances = new Set(state.live.keys());
-    this.#finished = new Set(state.finished.keys());
-  }
-
-  restateInstance(id: string): void {
-    if (!this.#instances.delete(id)) return;
-    const instance = this.#state.live.get(id);
-    assert(instance !== undefined, `'${id}' left the hub before it was restated`);
-    this.#restate({ r: "snapshot", instance: snapshotOf(instance) });
-  }
-
-  restateFinished(id: string): void {
-    if (!this.#finished.delete(id)) return;
-    const entry = this.#state.finished.get(id);
-    assert(entry !== undefined, `'${id}' left the index before it was restated`);
-    this.#restate({ r: "index", entries: [entry] });
-  }
-
-  /** Restates a little more; false when everything is restated. */
-  advance(): boolean {
-    const [next] = this.#instances;
-    if (next !== undefined) {
-      this.restateInstance(next);
-      return true;
-    }
-    const entries: FinishedEntry[] = [];
-    for (const id of this.#finished) {
-      this.#finished.delete(id);
-      const entry = this.#state.finished.get(id);
-      if (entry !== undefined) entries.push(entry);
-      if (entries.length === INDEX_ENTRIES_PER_RECORD) break;
-    }
-    if (entries.length > 0) this.#restate({ r: "index", entries });
-    return this.#finished.size > 0;
-  }
-}
-
-const INDEX_ENTRIES_PER_RECORD = 500;
 
 function take(instance: Instance, took: readonly SeqRange[]): Arrival[] {
   if (took.length === 0) return [];

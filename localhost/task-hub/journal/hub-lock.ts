@@ -10,8 +10,8 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
 
-export const LOCK_FILE = "host.lock";
-export const HOLDER_FILE = "host.json";
+const LOCK_FILE = "host.lock";
+const HOLDER_FILE = "host.json";
 
 export interface HubLock {
   /** Tells others where the host listens, once it does. */
@@ -90,7 +90,7 @@ function unlockable(path: string, cause: unknown): HoldfastFailure {
 
 /** A holder that just starts gets a moment to say who it is; a killed one's note names no living process. */
 async function findHolder(folder: string): Promise<Holder | undefined> {
-  for (let attempt = 0; attempt < 20; attempt++) {
+  for (let attempt = 0; attempt < 40; attempt++) {
     try {
       const holder = JSON.parse(readFileSync(join(folder, HOLDER_FILE), "utf8")) as Holder;
       if (isAlive(holder.pid)) return holder;

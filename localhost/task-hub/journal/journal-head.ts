@@ -58,7 +58,7 @@ export function readHead(folder: string): JournalHead | undefined {
 }
 
 export const RESTORE_HINT =
-  "Nothing was changed. Restore the whole folder from a copy, or move it away to start with an empty task hub.";
+  "Nothing was changed. Restore the whole data folder from a copy, or move it away to start with an empty one.";
 
 function checksumOf(body: string): string {
   return crc32(body).toString(16).padStart(8, "0");
