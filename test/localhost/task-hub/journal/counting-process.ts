@@ -13,7 +13,8 @@ async function keepCounting(name: string, padding: string): Promise<void> {
     const durable = owner.count(name, padding);
     const count = owner.counts.get(name);
     await durable;
-    process.stdout.write(`ack ${name} ${count}\n`);
+    // Waits until the system has it: what is only queued in this process is lost with it.
+    await new Promise((resolve) => process.stdout.write(`ack ${name} ${count}\n`, resolve));
   }
 }
 

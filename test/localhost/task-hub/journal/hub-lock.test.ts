@@ -89,16 +89,16 @@ describe("the lock of a data folder", () => {
   });
 
   it("names nobody wrongly when the note beside it is a dead process's, damaged or missing", async () => {
-    const folder = folders.next();
-    const { said } = await contender(folder);
-    expect(said).toBe("held");
     const dead = spawn(process.execPath, ["--version"], { stdio: "ignore" });
     await once(dead, "exit");
-    for (const note of [JSON.stringify({ pid: dead.pid, started: "then" }), "{", undefined]) {
+    const refuseWithNote = async (note: string | undefined): Promise<void> => {
+      const folder = folders.next();
+      expect((await contender(folder)).said).toBe("held");
       if (note === undefined) fs.rmSync(join(folder, "host.json"));
       else fs.writeFileSync(join(folder, "host.json"), note);
       await expect(acquireHubLock(folder)).rejects.toThrow("another host, which is not visible from here");
-    }
+    };
+    await Promise.all([JSON.stringify({ pid: dead.pid, started: "then" }), "{", undefined].map(refuseWithNote));
   });
 
   it("is another one for another folder", async () => {
