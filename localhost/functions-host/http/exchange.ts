@@ -55,8 +55,7 @@ export function jsonAnswer(status: number, value: unknown): Answer {
 export function headersToSend(exchange: Exchange, headers: readonly string[]): string[] {
   const { corsHeaders } = exchange;
   const all = corsHeaders.length === 0 ? [...headers] : [...withoutCors(headers), ...corsHeaders];
-  // A client that was not told to continue may or may not send its body: what follows cannot be told apart from it.
-  if (exchange.isClosing() || exchange.awaitsContinue) all.push("connection", "close");
+  if (exchange.isClosing()) all.push("connection", "close");
   return all;
 }
 

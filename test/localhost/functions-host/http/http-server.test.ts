@@ -415,6 +415,30 @@ describe("the server", () => {
     expect(await exchangeRaw(port, head, chunk, chunk, "0\r\n\r\n")).toMatch(/^HTTP\/1\.1 413 /);
   });
 
+  it("refuses a body while it is still being sent, and lets a client that reads late finish sending", async () => {
+    const { port } = await serve(mirrorApp, { limits: { maxBodyBytes: 1_000 } });
+    const head = "POST /api/mirror HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n";
+    const early = await openRaw(port);
+    early.socket.write(head);
+    const sending = setInterval(() => early.socket.write("x".repeat(1_000)), 10);
+    const started = performance.now();
+    await early.until(/^HTTP\/1\.1 413 /);
+    expect(performance.now() - started).toBeLessThan(3_000);
+    clearInterval(sending);
+    early.socket.destroy();
+
+    const late = await openRaw(port);
+    late.socket.pause();
+    late.socket.write(head);
+    for (let sent = 0; sent < 30; sent += 1) {
+      await new Promise<void>((resolve, reject) => {
+        late.socket.write("x".repeat(1_000_000), (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    late.socket.resume();
+    expect(await late.ended()).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
   it("gives up on clients that are silent in the middle of their headers or body", async () => {
     const { port } = await serve(mirrorApp, { limits: { headersTimeoutMs: 100, bodyIdleTimeoutMs: 100 } });
     const slow = ["GET /api/mirror HT", "POST /api/mirror HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"];

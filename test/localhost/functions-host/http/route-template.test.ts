@@ -27,6 +27,7 @@ describe("a route template", () => {
   it("captures parameters in the case and spelling of the path", () => {
     expect(match("items/{category}/{id}", "/items/Books/A-7")).toEqual({ category: "Books", id: "A-7" });
     expect(match("items/{category}/{id}", "/items/Books")).toBeUndefined();
+    expect(match("items/{category}/{id}", "/items//5")).toBeUndefined();
   });
 
   it("leaves an absent optional parameter out, and fills in a default", () => {
