@@ -2,7 +2,8 @@
 // catches. Used by host.ts for any app and by main.ts for this project's own.
 
 import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
-import { createConsoleLog, printBanner } from "./functions-host/console-log.ts";
+import { printBanner } from "./functions-host/banner.ts";
+import { createConsoleLog } from "./functions-host/console-log.ts";
 import { type FunctionHost, type FunctionHostOptions, startFunctionHost } from "./functions-host/function-host.ts";
 
 export interface RunHostOptions extends Omit<FunctionHostOptions, "createLog" | "onBroken"> {
@@ -17,7 +18,7 @@ export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   const { json, verbose } = options;
   host = await startFunctionHost({
     ...options,
-    createLog: (levels) => createConsoleLog({ json, verbose, levels, appFolder: options.app.folder }),
+    createLog: (levels) => createConsoleLog({ json, verbose, levels }),
     onBroken: (failure) => {
       process.stderr.write(`${failure.message}\n${failure.hint ?? ""}\n`);
       // Not a graceful stop: whatever is in memory beyond the journal must not be acted on.
@@ -26,7 +27,7 @@ export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   });
   surviveStrayErrors(host);
   stopOnSignals(host);
-  printBanner(host, { json, dataFolder: options.dataFolder });
+  printBanner(host, { json, appFolder: options.app.folder, dataFolder: options.dataFolder });
   return host;
 }
 

@@ -12,13 +12,15 @@ import { AppDurableFunctions } from "./durable-functions-port.ts";
 import type { FunctionEntry, Invoker } from "./function-entry.ts";
 import { buildFunctionTable, type FunctionTable } from "./function-table.ts";
 import { type HostConfig, readHostConfig, resolveSettings } from "./host-config.ts";
-import type { HostLog, LogLevel } from "./host-log.ts";
+import type { HostLog } from "./host-log.ts";
 import type { CorsSettings } from "./http/cors.ts";
 import { openHostKeys } from "./http/host-keys.ts";
 import { type HttpServer, type ServedRoute, startHttpServer } from "./http/http-server.ts";
 import { createInvoker } from "./invoker.ts";
+import type { LogThreshold } from "./log-levels.ts";
 import { runByHand } from "./manual-run.ts";
-import { startTimers, type Timers } from "./timers/timers.ts";
+import { openTimeZone } from "./timers/time-zone.ts";
+import { createTimers, type Timers } from "./timers/timers.ts";
 import { HOST_VERSION } from "./worker-state.ts";
 
 export interface FunctionHostOptions {
@@ -32,7 +34,7 @@ export interface FunctionHostOptions {
   readonly checksSequence: boolean;
   readonly keepFinishedDays: number | undefined;
   /** Made by the caller once the levels of host.json are known. */
-  createLog(levels: Readonly<Record<string, LogLevel>>): HostLog;
+  createLog(levels: Readonly<Record<string, LogThreshold>>): HostLog;
   /** The disk refused a write: nothing more is durable, and the host has to stop. */
   onBroken(failure: HoldfastFailure): void;
 }
@@ -94,9 +96,10 @@ class Startup {
       clientBindingData: () => (hub as TaskHub).api.clientBindingData(),
     });
     hub = await this.#openHub(config, log, invoker, functions.entries, http);
-    const timers = await this.#startTimers(config, log, invoker, functions.entries);
+    const timers = this.#createTimers(config, log, invoker, functions.entries);
     const routes = serve(http, config, worker, invoker, functions, hub, timers);
     hub.start();
+    await timers.start();
     this.#stops.push(() => http.close());
     return { url: http.url, port: http.port, log, functions, routes, timers, stop: () => this.undo() };
   }
@@ -136,16 +139,12 @@ class Startup {
     return hub;
   }
 
-  async #startTimers(
-    config: HostConfig,
-    log: HostLog,
-    invoker: Invoker,
-    entries: readonly FunctionEntry[],
-  ): Promise<Timers> {
-    const timers = await startTimers({
+  #createTimers(config: HostConfig, log: HostLog, invoker: Invoker, entries: readonly FunctionEntry[]): Timers {
+    const timers = createTimers({
       entries,
       invoker,
       clock: realClock,
+      zone: openTimeZone(process.env.WEBSITE_TIME_ZONE),
       folder: join(this.#options.dataFolder, "timers"),
       log,
       resolveSetting: (text) => resolveSettings(text, config.values, "a timer schedule"),

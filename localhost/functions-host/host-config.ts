@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import type { HubSettings } from "../task-hub/hub-settings.ts";
-import type { LogLevel } from "./host-log.ts";
+import type { LogThreshold } from "./log-levels.ts";
 import type { CorsSettings } from "./http/cors.ts";
 import { parseJsonWithComments } from "./json-with-comments.ts";
 
@@ -15,7 +15,7 @@ export interface HostConfig {
   /** Undefined: no limit. */
   readonly functionTimeoutMs: number | undefined;
   /** By category prefix; "default" for all others. */
-  readonly logLevels: Readonly<Record<string, LogLevel>>;
+  readonly logLevels: Readonly<Record<string, LogThreshold>>;
   readonly hub: HubSettings;
   /** `Values` of local.settings.json: the app's settings. */
   readonly values: Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export interface HostConfig {
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
 const DEFAULT_KEEP_FINISHED_DAYS = 30;
-const LOG_LEVELS: Readonly<Record<string, LogLevel | "none">> = {
+const LOG_LEVELS: Readonly<Record<string, LogThreshold>> = {
   trace: "trace",
   debug: "debug",
   information: "information",
@@ -76,14 +76,13 @@ function timeoutMs(host: SettingsFile): number | undefined {
   return (((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
 }
 
-function logLevels(host: SettingsFile): Record<string, LogLevel> {
-  const levels: Record<string, LogLevel> = {};
+function logLevels(host: SettingsFile): Record<string, LogThreshold> {
+  const levels: Record<string, LogThreshold> = {};
   for (const [category, text] of Object.entries(host.texts("logging.logLevel"))) {
     const level = LOG_LEVELS[text.toLowerCase()];
     if (level === undefined)
       host.refuse(`logging.logLevel.${category}`, `one of ${Object.keys(LOG_LEVELS).join(", ")}`);
-    // Nothing is written at a level above critical, so that is what silences a category here.
-    else levels[category] = level === "none" ? "critical" : level;
+    else levels[category] = level;
   }
   return levels;
 }

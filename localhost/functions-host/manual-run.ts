@@ -6,7 +6,7 @@ import type { Timers } from "./timers/timers.ts";
 
 /** Starts the run without waiting for it; false when functions of this kind cannot be run by hand. */
 export function runByHand(entry: FunctionEntry, input: unknown, timers: Timers, invoker: Invoker): boolean {
-  if (entry.kind === "timer") return timers.run(entry.name, input);
+  if (entry.kind === "timer") return timers.runByHand(entry.name);
   if (entry.kind !== "unsupported") return false;
   const trigger = input === undefined ? {} : { string: typeof input === "string" ? input : JSON.stringify(input) };
   void invoker.invoke({ entry, trigger, reason: "run by hand" });
