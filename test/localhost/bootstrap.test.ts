@@ -196,7 +196,7 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     async (signal) => {
       const project = new Project({
         ...installed,
-        "localhost/main.ts": `process.on("${signal}", () => process.exit(9)); console.log("up"); setInterval(() => {}, 1_000);`,
+        "localhost/main.ts": `process.on("${signal}", () => process.exit(9)); console.log("up"); setTimeout(() => {}, 25_000);`,
       });
       const child = project.start(["start"]);
       expect(await firstLine(child)).toBe("up");
@@ -214,7 +214,7 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     const project = new Project({
       ...installed,
       "node_modules/typescript/bin/tsc":
-        "process.on('SIGINT', () => process.exit(1)); console.log('up'); setInterval(() => {}, 1_000);",
+        "process.on('SIGINT', () => process.exit(1)); console.log('up'); setTimeout(() => {}, 25_000);",
       "node_modules/@biomejs/biome/bin/biome": "console.log('next');",
       "node_modules/vitest/vitest.mjs": "console.log('last');",
     });
@@ -233,7 +233,7 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     const project = new Project({
       ...installed,
       "localhost/main.ts":
-        "process.on('SIGTERM', () => process.exit(0)); console.log(process.pid); setInterval(() => {}, 1_000);",
+        "process.on('SIGTERM', () => process.exit(0)); console.log(process.pid); setTimeout(() => {}, 25_000);",
     });
     const npm = `require("node:child_process").spawn(process.execPath, ["localhost/bootstrap.mjs", "start"], { stdio: "inherit" });`;
     const parent = spawn(process.execPath, ["--eval", npm], {
