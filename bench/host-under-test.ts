@@ -54,7 +54,7 @@ async function listeningUrl(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> });
   for await (const line of lines) {
     const { event, url } = JSON.parse(line) as { event?: string; url?: string };
-    if (event !== "listening" || url === undefined) continue;
+    if (event !== "ready" || url === undefined) continue;
     child.stdout?.resume();
     return url;
   }
