@@ -312,6 +312,26 @@ describe("the server", () => {
     await server.close(0);
   });
 
+  it("does not call functions for clients that did not wait so long", async () => {
+    let calls = 0;
+    const server = await startHttpServer({ port: 0, log: { write: () => {} } });
+    const early = await openRaw(server.port);
+    early.socket.write("GET /api/count HTTP/1.1\r\nHost: x\r\n\r\n");
+    await fetch(`${server.url}/%00`);
+    early.socket.resetAndDestroy();
+    await fetch(`${server.url}/%00`);
+    const register: Register = (app) =>
+      app.http("count", {
+        handler: () => {
+          calls += 1;
+          return { body: String(calls) };
+        },
+      });
+    server.serve({ entries: registerFunctions(register), invoker: libraryInvoker(), routePrefix: "api" });
+    expect(await (await fetch(`${server.url}/api/count`)).text()).toBe("1");
+    await server.close(0);
+  });
+
   it("answers 503 to requests that still wait when it closes", async () => {
     const server = await startHttpServer({ port: 0, log: { write: () => {} } });
     const connection = await openRaw(server.port);
@@ -537,8 +557,10 @@ describe("closing the server", () => {
     await idle.ended();
     await expect(fetch(server.url)).rejects.toThrow();
     release.resolve();
+    const released = performance.now();
     expect(await busy.ended()).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close[\s\S]*done$/i);
     await closed;
+    expect(performance.now() - released).toBeLessThan(5_000);
   });
 
   it("does not wait longer than it was told", async () => {

@@ -1,16 +1,13 @@
 // A file of its own: once the library streams, it streams for the whole process.
 
 import { createHash, randomBytes } from "node:crypto";
-import { request as httpRequest } from "node:http";
+import { once } from "node:events";
+import { createServer, request as httpRequest, type RequestListener } from "node:http";
 import { Readable } from "node:stream";
 import { app as libraryApp } from "@azure/functions";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  libraryInvoker,
-  serveFunctions,
-  startedCapabilities,
-  type TestServer,
-} from "../../../support/http-functions.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { InvocationOutcome } from "../../../../localhost/functions-host/function-entry.ts";
+import { serveFunctions, startedCapabilities, type TestServer } from "../../../support/http-functions.ts";
 import { exchangeRaw, openRaw } from "../../../support/raw-http.ts";
 
 let server: TestServer;
@@ -75,7 +72,6 @@ beforeAll(async () => {
       },
     });
     app.http("nothing", { handler: () => undefined as never });
-    app.http("hangs", { handler: () => new Promise<never>(() => {}) });
     app.http("breaks", {
       handler: () => ({
         body: step(["part"], () => tell("break").promise),
@@ -88,8 +84,7 @@ beforeAll(async () => {
       return {};
     });
   };
-  const limits = { maxBodyBytes: 5_000_000 };
-  server = await serveFunctions(register, { streaming: { httpUri }, invoker: libraryInvoker(1_000), limits });
+  server = await serveFunctions(register, { streaming: { httpUri }, limits: { maxBodyBytes: 40_000_000 } });
 });
 
 afterAll(() => server.close(0));
@@ -159,8 +154,8 @@ describe("a streaming app", () => {
     expect(await echoed).toBe("first second");
   });
 
-  it("answers 500 or 204 itself when the function throws, times out or returns nothing", async () => {
-    for (const [name, status] of Object.entries({ throws: 500, nothing: 204, hangs: 500 })) {
+  it("answers 500 or 204 itself when the function throws or returns nothing", async () => {
+    for (const [name, status] of Object.entries({ throws: 500, nothing: 204 })) {
       const answer = await fetch(`${server.url}/api/${name}`);
       expect([name, answer.status, await answer.text()]).toEqual([name, status, ""]);
     }
@@ -168,8 +163,8 @@ describe("a streaming app", () => {
 
   it("keeps the connection usable when a function throws without reading its body", async () => {
     const connection = await openRaw(server.port);
-    connection.socket.write(`POST /api/throws HTTP/1.1\r\nHost: x\r\nContent-Length: ${big.length}\r\n\r\n`);
-    connection.socket.write(big);
+    connection.socket.write(`POST /api/throws HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n`);
+    connection.socket.write(Buffer.alloc(30_000_000));
     await connection.until(/^HTTP\/1\.1 500 /);
     connection.socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     expect(await connection.ended()).toMatch(/HTTP\/1\.1 200 [\s\S]*<\/html>/);
@@ -198,12 +193,21 @@ describe("a streaming app", () => {
     expect(await tell("dropped").promise).toMatch(/terminated|aborted/);
   });
 
-  it("refuses a body beyond the limit, however it is sent", async () => {
-    const tooMuch = "x".repeat(6_000_000);
-    expect((await fetch(`${server.url}/api/hash`, { method: "POST", body: tooMuch })).status).toBe(413);
-    const head = "POST /api/hash HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-    const chunk = `${tooMuch.length.toString(16)}\r\n${tooMuch}\r\n`;
-    expect(await exchangeRaw(server.port, head, chunk, "0\r\n\r\n")).toMatch(/^HTTP\/1\.1 413 /);
+  it("refuses a body beyond the limit, however it is sent, and lets the client finish sending", async () => {
+    expect((await fetch(`${server.url}/api/hash`, { method: "POST", body: Buffer.alloc(50_000_000) })).status).toBe(
+      413,
+    );
+    const late = await openRaw(server.port);
+    late.socket.pause();
+    late.socket.write("POST /api/hash HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (let sent = 0; sent < 70; sent += 1) {
+      const chunk = `100000\r\n${"x".repeat(0x100000)}\r\n`;
+      await new Promise<void>((resolve, reject) => {
+        late.socket.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    late.socket.resume();
+    expect(await late.ended()).toMatch(/^HTTP\/1\.1 413 /);
   });
 
   it("continues an expectant client only when its body is wanted", async () => {
@@ -225,16 +229,71 @@ describe("a streaming app", () => {
     );
     expect(answers.map(({ params, body }) => params.id + body)).toEqual(answers.map((_, index) => `${index}b${index}`));
   });
+});
 
-  it("answers 502 and says so in the log when the app's streaming server is gone", async () => {
+/** In the place of the library's streaming server and of the invocation: what an app in trouble may do. */
+async function serveTroubled(onRequest: RequestListener, outcome: Promise<InvocationOutcome>): Promise<TestServer> {
+  const app = createServer(onRequest);
+  app.listen(0, "127.0.0.1");
+  await once(app, "listening");
+  const { port } = app.address() as { port: number };
+  const troubled = await serveFunctions((library) => library.post("troubled", () => ({})), {
+    streaming: { httpUri: `http://127.0.0.1:${port}/` },
+    invoker: { invoke: () => outcome },
+  });
+  closing.push(async () => {
+    await troubled.close(0);
+    app.close();
+    app.closeAllConnections();
+  });
+  return troubled;
+}
+
+const closing: (() => Promise<void>)[] = [];
+const never = new Promise<never>(() => {});
+
+describe("a streaming app in trouble", () => {
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
+  });
+
+  it("that is gone is answered for with 502, and a word in the log", async () => {
     const gone = await serveFunctions((app) => app.http("a", { handler: () => ({}) }), {
       streaming: { httpUri: "http://127.0.0.1:9/" },
-      invoker: libraryInvoker(50),
+      invoker: { invoke: () => never },
     });
     expect((await fetch(`${gone.url}/api/a`)).status).toBe(502);
     expect(gone.log).toEqual([
       expect.stringContaining("The app's streaming server did not answer: connect ECONNREFUSED"),
     ]);
     await gone.close(0);
+  });
+
+  it("that takes too long is answered for with 500", async () => {
+    const failed = { ok: false, invocationId: "1", error: new Error("timed out"), timedOut: true } as const;
+    const { url } = await serveTroubled(() => {}, Promise.resolve(failed));
+    expect((await fetch(`${url}/api/troubled`, { method: "POST" })).status).toBe(500);
+  });
+
+  it("that breaks off its answer leaves the client with a broken answer, not a short one", async () => {
+    const { url } = await serveTroubled((_request, response) => {
+      response.write("part", () => response.destroy());
+    }, never);
+    const answer = await fetch(`${url}/api/troubled`, { method: "POST" });
+    await expect(answer.text()).rejects.toThrow();
+  });
+
+  it("hears at once that its client went away", async () => {
+    const heard = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    const { port } = await serveTroubled((_request, response) => {
+      response.on("close", heard.resolve);
+      arrived.resolve();
+    }, never);
+    const connection = await openRaw(port);
+    connection.socket.write("POST /api/troubled HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc");
+    await arrived.promise;
+    connection.socket.resetAndDestroy();
+    await heard.promise;
   });
 });
