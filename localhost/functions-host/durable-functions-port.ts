@@ -128,12 +128,22 @@ function failedOrchestrator(error: unknown): FunctionOutcome {
   const state = JSON.parse(text.slice(label + STATE_LABEL.length)) as OrchestratorState;
   return {
     ok: false,
-    // Absent for errors without a message and for thrown values that are no errors; Azure would hang on those.
-    message: state.error ?? "it threw a value that is not an Error, or an Error without a message.",
+    message: readableError(state.error),
     actions: state.actions[0] ?? [],
     customStatus: state.customStatus,
   };
 }
+
+function readableError(message: string | undefined): string {
+  // Absent for errors without a message and for thrown values that are no errors; Azure would hang on those.
+  if (message === undefined) return "it threw a value that is not an Error, or an Error without a message.";
+  if (!NOT_A_GENERATOR.test(message)) return message;
+  return "an orchestrator must be a generator: write `function*` (not `function`, `async function` or an arrow) and `yield` tasks.";
+}
+
+/** What the library runs into when it is given a plain function. */
+const NOT_A_GENERATOR =
+  /^(this\.generator\.next is not a function|Cannot read properties of undefined \(reading 'next'\))$/;
 
 function failedActivity(name: string, error: unknown): TaskAnswer {
   const message = error instanceof Error ? error.message : String(error);

@@ -6,9 +6,9 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import type { HubSettings } from "../task-hub/hub-settings.ts";
-import type { LogThreshold } from "./log-levels.ts";
 import type { CorsSettings } from "./http/cors.ts";
 import { parseJsonWithComments } from "./json-with-comments.ts";
+import type { LogThreshold } from "./log-levels.ts";
 
 export interface HostConfig {
   readonly routePrefix: string;
@@ -38,6 +38,11 @@ const LOG_LEVELS: Readonly<Record<string, LogThreshold>> = {
 export function readHostConfig(appFolder: string): HostConfig {
   const host = new SettingsFile(join(appFolder, "host.json"));
   const local = new SettingsFile(join(appFolder, "local.settings.json"));
+  if (local.flag("IsEncrypted")) {
+    throw new HoldfastFailure("invalid", "SettingsEncrypted", `The values in ${local.path} are encrypted.`, {
+      hint: "Only Core Tools can read them: run `func settings decrypt` in the app's folder.",
+    });
+  }
   const values = local.texts("Values");
   const setting = (text: string): string => resolveSettings(text, values, host.path);
   return {

@@ -511,6 +511,17 @@ describe("what Azure would silently break on", () => {
   });
 });
 
+describe("what people get wrong", () => {
+  it.each([
+    ["a plain function", () => 1],
+    ["an async function", async () => 1],
+    ["a function without a value", () => undefined],
+  ])("says that an orchestrator must be a generator when it is %s", async (_, handler) => {
+    const app = { orchestrations: { wrong: handler as never } };
+    expect(await run(app, "wrong")).toContain("an orchestrator must be a generator");
+  });
+});
+
 describe("entities", () => {
   const app: TestApp = {
     entities: {
