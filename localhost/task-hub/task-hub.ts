@@ -1,7 +1,6 @@
 // The task hub: opens what is on disk, puts everything going again that a stop or a crash interrupted, and connects
 // the parts. Effects of the engine meet their runners here and nowhere else.
 
-import { join } from "node:path";
 import { type HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import type { HostLog } from "../functions-host/host-log.ts";
 import { ArchiveKeeper } from "./archive-keeper.ts";
@@ -58,15 +57,13 @@ export async function openTaskHub(options: TaskHubOptions): Promise<TaskHub> {
   const { folder, log } = options;
   const state = new HubState();
   const journal = await openJournal({
-    folder: join(folder, "journal"),
+    folder,
     onRecord: (record) => void state.apply(record as HubRecord),
     report: (finding) => log.write("warning", "DurableTask", finding.message),
     onBroken: options.onBroken,
   });
-  const archive = await openArchive({
-    folder: join(folder, "archive"),
-    live: pointersOf(state),
-  });
+  // In the journal's folder: whoever moves one away must move both, or the archive would see nothing alive.
+  const archive = await openArchive({ folder, live: pointersOf(state) });
   return new RunningHub(options, state, journal, archive);
 }
 
