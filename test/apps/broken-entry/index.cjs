@@ -1,0 +1,5 @@
+function readSettings() {
+  throw new Error("no settings today");
+}
+
+readSettings();

@@ -1,0 +1,1 @@
+require("@azure/functions").app.http("from-a", { handler: () => ({ body: "a" }) });
