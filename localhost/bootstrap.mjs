@@ -67,6 +67,7 @@ async function install() {
   const verb = existsSync(join(root, "package-lock.json")) ? "ci" : "install";
   // Settings that would leave out what the commands need (NODE_ENV=production, omit=optional) do not apply here.
   const code = await runNpm([verb, "--include=dev", "--include=optional", "--no-audit", "--no-fund"]);
+  if (interrupted) process.exit(code || 1);
   if (code !== 0) giveUp(`npm ${verb} failed; its own lines above say why.`, code);
 }
 
