@@ -14,15 +14,16 @@ export function readFlags<T extends Flags>(options: T): ReturnType<typeof parseA
   try {
     return parseArgs({ options, strict: true, allowPositionals: false }).values;
   } catch (error) {
-    throw badArguments(whatIsWrong(error as NodeJS.ErrnoException, Object.keys(options)));
+    throw badArguments(whatIsWrong((error as Error).message, Object.keys(options)));
   }
 }
 
-function whatIsWrong(error: NodeJS.ErrnoException, known: readonly string[]): string {
-  const [sentence = error.message] = error.message.split(/(?<=\.) To specify|\n/);
-  const flag = /^Unknown option '--([^']+)'/.exec(error.message)?.[1];
+/** The first sentence of Node's message; the others explain `parseArgs` to programmers. */
+function whatIsWrong(message: string, known: readonly string[]): string {
+  const [sentence = message] = message.split(/\.\s|\n/);
+  const flag = /^Unknown option '--([^']+)'/.exec(message)?.[1];
   const meant = flag && known.find((name) => distance(name, flag) <= 2);
-  return meant ? `${sentence} Did you mean --${meant}?` : sentence;
+  return meant ? `${sentence}. Did you mean --${meant}?` : `${sentence}.`;
 }
 
 /** How many letters must be added, left out or changed to make one word of the other. */
