@@ -65,12 +65,14 @@ export async function startFunctionHost(options: FunctionHostOptions): Promise<F
 class Startup {
   readonly #options: FunctionHostOptions;
   readonly #stops: (() => Promise<void>)[] = [];
+  readonly #stopping = new AbortController();
 
   constructor(options: FunctionHostOptions) {
     this.#options = options;
   }
 
   async undo(): Promise<void> {
+    this.#stopping.abort();
     for (const stop of this.#stops.splice(0).reverse()) await stop();
   }
 
@@ -94,6 +96,7 @@ class Startup {
       log,
       functionTimeoutMs: config.functionTimeoutMs,
       clientBindingData: () => (hub as TaskHub).api.clientBindingData(),
+      stopping: this.#stopping.signal,
     });
     hub = await this.#openHub(config, log, invoker, functions.entries, http);
     const timers = this.#createTimers(config, log, invoker, functions.entries);

@@ -2,6 +2,7 @@
 // response. Adds what the host adds around it: the time limit, the log lines, and function-level retries.
 // Activities come through here ten thousand times a second, so the path without hooks allocates little.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../src/base/failure.ts";
 import type { FunctionEntry, Invocation, InvocationOutcome, InvocationResponse, Invoker } from "./function-entry.ts";
 import type { HostLog, LogLevel } from "./host-log.ts";
@@ -17,6 +18,8 @@ export interface InvokerOptions {
   readonly functionTimeoutMs: number | undefined;
   /** JSON text for durable client inputs. */
   readonly clientBindingData: () => string;
+  /** Aborted when the host stops: nothing is tried again after that. */
+  readonly stopping?: AbortSignal;
 }
 
 interface InputData {
@@ -32,20 +35,35 @@ const TIMED_OUT = Symbol("timed out");
 
 class ModelInvoker implements Invoker {
   readonly #options: InvokerOptions;
+  readonly #stopping: AbortSignal;
 
   constructor(options: InvokerOptions) {
     this.#options = options;
+    this.#stopping = options.stopping ?? new AbortController().signal;
   }
 
   async invoke(invocation: Invocation): Promise<InvocationOutcome> {
     const plan = retryPlan(invocation.entry);
     if (plan === undefined) return this.#attempt(invocation, undefined);
+    let exception: object | undefined;
     for (let retryCount = 0; ; retryCount++) {
-      const outcome = await this.#attempt(invocation, { retryCount, maxRetryCount: plan.maxRetryCount });
+      const { maxRetryCount } = plan;
+      const outcome = await this.#attempt(invocation, { retryCount, maxRetryCount, ...(exception && { exception }) });
       const delayMs = outcome.ok ? undefined : plan.delayMs(retryCount + 1);
-      if (delayMs === undefined) return outcome;
+      if (outcome.ok || delayMs === undefined || this.#stopping.aborted) return outcome;
+      exception = rpcException(outcome.error);
       this.#log("information", invocation.entry, `Trying again in ${delayMs} ms (retry ${retryCount + 1}).`);
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      if (!(await this.#pause(delayMs))) return outcome;
+    }
+  }
+
+  /** False when the host stops meanwhile. */
+  async #pause(delayMs: number): Promise<boolean> {
+    try {
+      await sleep(delayMs, undefined, { signal: this.#stopping });
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -183,6 +201,11 @@ class ModelInvoker implements Invoker {
   #log(level: LogLevel, entry: FunctionEntry, message: string): void {
     this.#options.log.write(level, `Function.${entry.name}`, message);
   }
+}
+
+function rpcException(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  return { message: error.message, source: error.name, ...(error.stack !== undefined && { stackTrace: error.stack }) };
 }
 
 async function runHooks(hooks: readonly Hook[], context: Record<string, unknown>): Promise<void> {

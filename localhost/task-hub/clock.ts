@@ -6,19 +6,26 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void;
 }
 
-/** `setTimeout` cannot wait longer than this; longer waits hop. */
-const LONGEST_HOP_MS = 2 ** 31 - 1;
+/**
+ * `setTimeout` counts only while the machine is awake, and cannot wait longer than 24 days. Long waits look at the wall
+ * clock every minute instead, so that a laptop that slept catches up soon after it wakes.
+ */
+const LONGEST_HOP_MS = 60_000;
 
 export const realClock: Clock = {
   nowMs: () => Date.now(),
   after(delayMs, callback) {
+    const dueMs = Date.now() + delayMs;
     let timer: NodeJS.Timeout;
-    const hop = (leftMs: number): void => {
-      const hopMs = Math.min(leftMs, LONGEST_HOP_MS);
-      timer = setTimeout(() => (leftMs > hopMs ? hop(leftMs - hopMs) : callback()), hopMs);
+    const hop = (): void => {
+      const leftMs = dueMs - Date.now();
+      timer = setTimeout(
+        () => (leftMs > LONGEST_HOP_MS ? hop() : callback()),
+        Math.min(Math.max(0, leftMs), LONGEST_HOP_MS),
+      );
       timer.unref();
     };
-    hop(Math.max(0, delayMs));
+    hop();
     return () => clearTimeout(timer);
   },
 };
