@@ -15,12 +15,11 @@ export interface RunHostOptions extends Omit<FunctionHostOptions, "createLog" | 
 /** Resolves when the host is up; the process then lives until a signal ends it. */
 export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   limitYoungMemory();
-  process.setSourceMapsEnabled(true);
   let host: FunctionHost | undefined;
   const { json, verbose } = options;
   host = await startFunctionHost({
     ...options,
-    createLog: (levels) => createConsoleLog({ json, verbose, levels }),
+    createLog: (levels) => createConsoleLog({ json, verbose, levels, appFolder: options.app.folder }),
     onBroken: (failure) => {
       process.stderr.write(`${failure.message}\n${failure.hint ?? ""}\n`);
       // Not a graceful stop: whatever is in memory beyond the journal must not be acted on.
