@@ -1,6 +1,7 @@
 // The HTTP server of the embedded host: sockets, patience and limits. It listens before the app is loaded, because the
 // app wants to know its port while loading; requests that come early wait for `serve`. It is bound to loopback unless
-// told otherwise. A request that is malformed, too large or too slow gets a 4xx or a closed connection, never more.
+// told otherwise. What no parser understands, and headers that are too large or too slow, Node itself refuses with a 4xx
+// and ends the connection; bodies are bounded in request-body.ts.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -94,8 +95,6 @@ class ListeningServer implements HttpServer {
   readonly #rules: RequestRules;
   readonly #loading = Promise.withResolvers<LoadedApp | undefined>();
   readonly #drained = Promise.withResolvers<void>();
-  /** The answer that is under way on a connection. */
-  readonly #answering = new WeakMap<Duplex, ServerResponse>();
   #app: LoadedApp | undefined;
   #running = 0;
   #closed: Promise<void> | undefined;
@@ -108,7 +107,6 @@ class ListeningServer implements HttpServer {
     this.#rules = { log: options.log, cors: options.cors && planCors(options.cors), keys: options.keys };
     server.on("request", (request, response) => this.#receive(request, response, false));
     server.on("checkContinue", (request, response) => this.#receive(request, response, true));
-    server.on("clientError", (error, socket) => refuseMalformed(error, socket, this.#answering.get(socket)));
   }
 
   serve(served: ServedApp): { readonly routes: readonly ServedRoute[]; readonly refused: readonly RefusedRoute[] } {
@@ -131,12 +129,9 @@ class ListeningServer implements HttpServer {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void {
-    const { socket } = request;
     this.#running += 1;
-    this.#answering.set(socket, response);
     response.on("close", () => {
       this.#running -= 1;
-      if (this.#answering.get(socket) === response) this.#answering.delete(socket);
       if (this.#running === 0 && this.#closed !== undefined) this.#drained.resolve();
     });
     const exchange = this.#readHead(request, response, awaitsContinue);
@@ -212,28 +207,10 @@ function createHttpServer(limits: HttpLimits): Server {
   });
   // Node would drop further headers without a word; their size is bounded anyway.
   server.maxHeadersCount = 0;
-  server.on("connect", (_request, socket: Duplex) => socket.end(bareResponse("405 Method Not Allowed")));
+  server.on("connect", (_request, socket: Duplex) =>
+    socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n"),
+  );
   return server;
-}
-
-const MALFORMED_STATUS: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-};
-
-/** What no parser understands ends its connection, and is answered where nobody could take that for another answer. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, answering: ServerResponse | undefined): void {
-  const status = MALFORMED_STATUS[error.code ?? ""] ?? "400 Bad Request";
-  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  if (answering === undefined) return void socket.end(bareResponse(status), () => socket.destroy());
-  // The request before may be a good one, whose answer is still due: only in the middle of its body it is this one.
-  if (answering.req.complete || answering.headersSent) return void socket.destroy();
-  answering.writeHead(Number.parseInt(status, 10), ["content-length", "0", "connection", "close"]).end();
-}
-
-function bareResponse(statusLine: string): string {
-  return `HTTP/1.1 ${statusLine}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }
 
 function listen(server: Server, host: string, port: number, log: HostLog): Promise<number> {

@@ -58,7 +58,7 @@ export async function handleRequest(exchange: Exchange, app: LoadedApp, rules: R
 }
 
 function findAdmin(exchange: Exchange, app: LoadedApp, path: ReturnType<typeof splitPath>): OwnAddress | undefined {
-  if (app.admin === undefined || path.folded[0] !== "admin") return undefined;
+  if (app.admin === undefined) return undefined;
   const action = findAdminAction(exchange.method, path);
   return action && { kind: "admin", action, admin: app.admin };
 }
