@@ -14,12 +14,11 @@ import { buildFunctionTable, type FunctionTable } from "./function-table.ts";
 import { type HostConfig, readHostConfig, resolveSettings } from "./host-config.ts";
 import type { HostLog } from "./host-log.ts";
 import type { CorsSettings } from "./http/cors.ts";
-import { openHostKeys } from "./http/host-keys.ts";
+import { DURABLE_SYSTEM_KEY, type HostKeys, openHostKeys } from "./http/host-keys.ts";
 import { type HttpServer, type ServedRoute, startHttpServer } from "./http/http-server.ts";
 import { createInvoker } from "./invoker.ts";
 import type { LogThreshold } from "./log-levels.ts";
 import { runByHand } from "./manual-run.ts";
-import { openTimeZone } from "./timers/time-zone.ts";
 import { createTimers, type Timers } from "./timers/timers.ts";
 import { HOST_VERSION } from "./worker-state.ts";
 
@@ -83,7 +82,8 @@ class Startup {
     const log = options.createLog(config.logLevels);
     const lock = await acquireHubLock(options.dataFolder);
     this.#stops.push(() => lock.release());
-    const http = await this.#listen(config, log);
+    const keys = options.enforcesKeys ? openHostKeys(join(options.dataFolder, "keys.json")) : undefined;
+    const http = await this.#listen(config, log, keys);
     await lock.announce(http.url);
     setAppEnvironment(app.folder, http.port, config.values);
     const worker = await loadApp(app, log);
@@ -98,7 +98,7 @@ class Startup {
       clientBindingData: () => (hub as TaskHub).api.clientBindingData(),
       stopping: this.#stopping.signal,
     });
-    hub = await this.#openHub(config, log, invoker, functions.entries, http);
+    hub = await this.#openHub(config, log, invoker, functions.entries, http.url, keys);
     const timers = this.#createTimers(config, log, invoker, functions.entries);
     const routes = serve(http, config, worker, invoker, functions, hub, timers);
     hub.start();
@@ -107,14 +107,14 @@ class Startup {
     return { url: http.url, port: http.port, log, functions, routes, timers, stop: () => this.undo() };
   }
 
-  async #listen(config: HostConfig, log: HostLog): Promise<HttpServer> {
-    const { port, cors, enforcesKeys, dataFolder } = this.#options;
+  async #listen(config: HostConfig, log: HostLog, keys: HostKeys | undefined): Promise<HttpServer> {
+    const { port, cors } = this.#options;
     const usedCors = cors ?? config.cors;
     const http = await startHttpServer({
       port: port ?? config.localPort ?? DEFAULT_PORT,
       log,
       ...(usedCors !== undefined && { cors: usedCors }),
-      ...(enforcesKeys && { keys: openHostKeys(join(dataFolder, "keys.json")) }),
+      ...(keys !== undefined && { keys }),
     });
     this.#stops.push(() => http.close(0));
     return http;
@@ -125,8 +125,10 @@ class Startup {
     log: HostLog,
     invoker: Invoker,
     entries: readonly FunctionEntry[],
-    http: HttpServer,
+    origin: string,
+    keys: HostKeys | undefined,
   ): Promise<TaskHub> {
+    const apiKey = keys?.systemKeys[DURABLE_SYSTEM_KEY];
     const { checksSequence, dataFolder, keepFinishedDays, onBroken } = this.#options;
     const hub = await openTaskHub({
       folder: join(dataFolder, "hubs", config.hub.hubName),
@@ -135,7 +137,8 @@ class Startup {
       clock: realClock,
       log,
       newId: () => randomBytes(16).toString("hex"),
-      origin: http.url,
+      origin,
+      ...(apiKey !== undefined && { apiKey }),
       onBroken,
     });
     this.#stops.push(() => hub.stop());
@@ -147,7 +150,7 @@ class Startup {
       entries,
       invoker,
       clock: realClock,
-      zone: openTimeZone(process.env.WEBSITE_TIME_ZONE),
+      zoneName: process.env.WEBSITE_TIME_ZONE,
       folder: join(this.#options.dataFolder, "timers"),
       log,
       resolveSetting: (text) => resolveSettings(text, config.values, "a timer schedule"),

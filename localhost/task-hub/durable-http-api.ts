@@ -40,8 +40,17 @@ export class DurableHttpApi implements DurableApi {
   readonly #settings: HubSettings;
   readonly #origin: string;
 
-  constructor(parts: { readonly client: HubClient; readonly settings: HubSettings; readonly origin: string }) {
+  readonly #key: string | undefined;
+
+  constructor(parts: {
+    readonly client: HubClient;
+    readonly settings: HubSettings;
+    readonly origin: string;
+    /** The system key that opens this API when keys are enforced. */
+    readonly apiKey?: string;
+  }) {
     this.#client = parts.client;
+    this.#key = parts.apiKey;
     this.#settings = parts.settings;
     this.#origin = parts.origin;
   }
@@ -62,18 +71,23 @@ export class DurableHttpApi implements DurableApi {
     return JSON.stringify({
       taskHubName: this.#settings.hubName,
       creationUrls: {
-        createNewInstancePostUri: `${base}orchestrators/{functionName}[/{instanceId}]?code=local`,
-        createAndWaitOnNewInstancePostUri: `${base}orchestrators/{functionName}[/{instanceId}]?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}&code=local`,
+        createNewInstancePostUri: `${base}orchestrators/{functionName}[/{instanceId}]?${this.#code()}`,
+        createAndWaitOnNewInstancePostUri: `${base}orchestrators/{functionName}[/{instanceId}]?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}&${this.#code()}`,
       },
       managementUrls: { ...this.#links(this.#origin, "INSTANCEID"), id: "INSTANCEID" },
       baseUrl: base.slice(0, -1),
-      requiredQueryStringParameters: "code=local",
-      rpcBaseUrl: base,
+      requiredQueryStringParameters: this.#code(),
+      // The library adds paths to this address and no query, so the key stands in the path.
+      rpcBaseUrl: this.#key === undefined ? base : `${base}code/${encodeURIComponent(this.#key)}/`,
     });
   }
 
+  #code(): string {
+    return `code=${encodeURIComponent(this.#key ?? "local")}`;
+  }
+
   #query(): string {
-    return `taskHub=${encodeURIComponent(this.#settings.hubName)}&connection=Storage&code=local`;
+    return `taskHub=${encodeURIComponent(this.#settings.hubName)}&connection=Storage&${this.#code()}`;
   }
 
   #links(origin: string, id: string): Record<string, string> {

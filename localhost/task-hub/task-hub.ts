@@ -32,6 +32,8 @@ export interface TaskHubOptions {
   readonly newId: () => string;
   /** Where the host is reached, for links: `http://127.0.0.1:7071`. */
   readonly origin: string;
+  /** The system key that opens the durable API, when keys are enforced. */
+  readonly apiKey?: string;
   /** Called once when the disk refuses: nothing more is durable, so the host has to stop. */
   onBroken(failure: HoldfastFailure): void;
 }
