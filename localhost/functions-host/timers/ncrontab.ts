@@ -13,8 +13,8 @@ export interface Ncrontab {
    * the clocks go back: the former run through both of the equal hours, the latter run once.
    */
   readonly isInterval: boolean;
-  /** Every minute of every day has an occurrence. */
-  readonly isEveryMinute: boolean;
+  /** Several seconds of every minute of every day. */
+  readonly isSubMinute: boolean;
 }
 
 interface FieldRange {
@@ -51,14 +51,16 @@ export function parseNcrontab(text: string): Ncrontab | undefined {
 
 class ParsedNcrontab implements Ncrontab {
   readonly isInterval: boolean;
-  readonly isEveryMinute: boolean;
+  readonly isSubMinute: boolean;
   readonly #fields: readonly (readonly number[])[];
 
   /** The allowed values of each field, ascending. */
   constructor(fields: readonly (readonly number[])[]) {
     this.#fields = fields;
     this.isInterval = fields.slice(0, 3).some(hasNeighbours);
-    this.isEveryMinute = fields.every((values, index) => index === 0 || values.length === countOf(RANGES[index]));
+    this.isSubMinute = fields.every((values, index) =>
+      index === 0 ? values.length > 1 : values.length === countOf(RANGES[index]),
+    );
   }
 
   nextWallMs(afterWallMs: number): number | undefined {

@@ -12,7 +12,7 @@ export interface Schedule {
   /** Strictly after the instant; NEVER_MS when it is not due any more. */
   nextMs(afterMs: number): number;
   /** True if it may be due more than once a minute: too often to be worth remembering when. */
-  isSubMinute(nowMs: number): boolean;
+  readonly isSubMinute: boolean;
   readonly adjustsForDaylightSaving: boolean;
 }
 
@@ -39,30 +39,30 @@ export function parseSchedule(text: string, zone: TimeZone): Schedule {
 class ConstantSchedule implements Schedule {
   readonly text: string;
   readonly adjustsForDaylightSaving = false;
+  readonly isSubMinute: boolean;
   readonly #periodMs: number;
 
   constructor(text: string, periodMs: number) {
     this.text = text;
+    this.isSubMinute = periodMs < MINUTE_MS;
     this.#periodMs = periodMs;
   }
 
   nextMs(afterMs: number): number {
     return Math.min(afterMs + this.#periodMs, NEVER_MS);
   }
-
-  isSubMinute(): boolean {
-    return this.#periodMs < MINUTE_MS;
-  }
 }
 
 class CronSchedule implements Schedule {
   readonly text: string;
   readonly adjustsForDaylightSaving = true;
+  readonly isSubMinute: boolean;
   readonly #cron: Ncrontab;
   readonly #zone: TimeZone;
 
   constructor(text: string, cron: Ncrontab, zone: TimeZone) {
     this.text = text;
+    this.isSubMinute = cron.isSubMinute;
     this.#cron = cron;
     this.#zone = zone;
   }
@@ -88,10 +88,6 @@ class CronSchedule implements Schedule {
       fromMs = changeMs;
       fromWallMs = changeMs + offsetAfterMs - 1;
     }
-  }
-
-  isSubMinute(nowMs: number): boolean {
-    return this.#cron.isEveryMinute && this.nextMs(this.nextMs(nowMs)) < nowMs + MINUTE_MS;
   }
 
   /** True if the clock has shown the same local time shortly before, when it was set back since. */

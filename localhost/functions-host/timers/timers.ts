@@ -110,7 +110,7 @@ function zoneOf({ zoneName, log }: TimersOptions): TimeZone {
 function createListener(entry: FunctionEntry, zone: TimeZone, options: TimersOptions): TimerListener {
   const { clock, folder, invoker, log, resolveSetting } = options;
   const schedule = parseSchedule(resolveSetting(textOf(entry)), zone);
-  const remembers = entry.trigger.useMonitor !== false && !schedule.isSubMinute(clock.nowMs());
+  const remembers = entry.trigger.useMonitor !== false && !schedule.isSubMinute;
   const monitor = remembers ? new TimerMonitor(folder, log) : undefined;
   return new TimerListener({ entry, schedule, monitor, clock, invoker });
 }
