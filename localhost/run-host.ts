@@ -15,9 +15,8 @@ export interface RunHostOptions extends Omit<FunctionHostOptions, "createLog" | 
 /** Resolves when the host is up; the process then lives until a signal ends it. */
 export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   limitYoungMemory();
-  let host: FunctionHost | undefined;
   const { json, verbose } = options;
-  host = await startFunctionHost({
+  const host = await startFunctionHost({
     ...options,
     createLog: (levels) => createConsoleLog({ json, verbose, levels, appFolder: options.app.folder }),
     onBroken: (failure) => {
