@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadApp } from "../localhost/functions-host/app-loader.ts";
+import { findEntryPoints, loadApp } from "../localhost/functions-host/app-loader.ts";
 import { buildFunctionTable } from "../localhost/functions-host/function-table.ts";
 import { type HttpServer, startHttpServer } from "../localhost/functions-host/http/http-server.ts";
 import { createInvoker } from "../localhost/functions-host/invoker.ts";
@@ -48,7 +48,7 @@ export const httpTrigger: Bench = {
 async function startHost(folder: string): Promise<HttpServer> {
   const log = { write: (): void => {} };
   const server = await startHttpServer({ port: 0, log });
-  const worker = await loadApp({ folder }, log);
+  const worker = await loadApp(folder, findEntryPoints({ folder }), log);
   const options = { worker: worker.state, log, functionTimeoutMs: 1_800_000, clientBindingData: () => "{}" };
   const { entries } = buildFunctionTable(worker.state.registrations);
   server.serve({ entries, invoker: createInvoker(options), routePrefix: "api" });

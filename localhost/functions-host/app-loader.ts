@@ -98,15 +98,15 @@ export function setAppEnvironment(folder: string, port: number, values: Readonly
   env.no_proxy = env.NO_PROXY;
 }
 
-export async function loadApp(location: AppLocation, log: HostLog): Promise<LoadedWorker> {
-  const files = findEntryPoints(location);
+/** `files` as findEntryPoints gives them. */
+export async function loadApp(folder: string, files: readonly string[], log: HostLog): Promise<LoadedWorker> {
   const state = installWorkerState(log);
   injectCoreModule();
-  for (const file of files) await loadEntryPoint(file, location.folder);
+  for (const file of files) await loadEntryPoint(file, folder);
   const hookContext = {
     hookData: {},
     appHookData: state.appHookData,
-    functionAppDirectory: location.folder,
+    functionAppDirectory: folder,
   };
   for (const hook of state.hooks.appStart) await hook(hookContext);
   const capabilities = (await state.programmingModel?.getCapabilities({})) ?? {};

@@ -7,10 +7,10 @@ import type { HoldfastFailure } from "../../src/base/failure.ts";
 import { realClock } from "../task-hub/clock.ts";
 import { acquireHubLock } from "../task-hub/journal/hub-lock.ts";
 import { openTaskHub, type TaskHub } from "../task-hub/task-hub.ts";
-import { type AppLocation, type LoadedWorker, loadApp, setAppEnvironment } from "./app-loader.ts";
+import { type AppLocation, findEntryPoints, type LoadedWorker, loadApp, setAppEnvironment } from "./app-loader.ts";
 import { AppDurableFunctions } from "./durable-functions-port.ts";
 import type { FunctionEntry, Invoker } from "./function-entry.ts";
-import { buildFunctionTable, type FunctionTable } from "./function-table.ts";
+import { buildFunctionTable, type FunctionTable, type RefusedFunction } from "./function-table.ts";
 import { type HostConfig, readHostConfig, resolveSettings } from "./host-config.ts";
 import type { HostLog } from "./host-log.ts";
 import type { CorsSettings } from "./http/cors.ts";
@@ -45,6 +45,8 @@ export interface FunctionHost {
   readonly functions: FunctionTable;
   readonly routes: readonly ServedRoute[];
   readonly timers: Timers;
+  /** What the app registered and nobody can reach, with the reason. */
+  readonly refused: readonly RefusedFunction[];
   stop(): Promise<void>;
 }
 
@@ -78,6 +80,8 @@ class Startup {
   async run(): Promise<FunctionHost> {
     const options = this.#options;
     const app = { ...options.app, folder: resolve(options.app.folder) };
+    // Before anything is made: a mistyped folder must not come into being by its data folder.
+    const entryPoints = findEntryPoints(app);
     const config = readHostConfig(app.folder);
     const log = options.createLog(config.logLevels);
     const lock = await acquireHubLock(options.dataFolder);
@@ -86,7 +90,7 @@ class Startup {
     const http = await this.#listen(config, log, keys);
     await lock.announce(http.url);
     setAppEnvironment(app.folder, http.port, config.values);
-    const worker = await loadApp(app, log);
+    const worker = await loadApp(app.folder, entryPoints, log);
     this.#stops.push(() => worker.terminate());
     const functions = buildFunctionTable(worker.state.registrations);
 
@@ -100,11 +104,11 @@ class Startup {
     });
     hub = await this.#openHub(config, log, invoker, functions.entries, http.url, keys);
     const timers = this.#createTimers(config, log, invoker, functions.entries);
-    const routes = serve(http, config, worker, invoker, functions, hub, timers);
+    const { routes, refused } = serve(http, config, worker, invoker, functions, hub, timers);
     hub.start();
     await timers.start();
     this.#stops.push(() => http.close());
-    return { url: http.url, port: http.port, log, functions, routes, timers, stop: () => this.undo() };
+    return { url: http.url, port: http.port, log, functions, routes, timers, refused, stop: () => this.undo() };
   }
 
   async #listen(config: HostConfig, log: HostLog, keys: HostKeys | undefined): Promise<HttpServer> {
@@ -165,12 +169,13 @@ function serve(
   config: HostConfig,
   worker: LoadedWorker,
   invoker: Invoker,
-  { entries }: FunctionTable,
+  functions: FunctionTable,
   hub: TaskHub,
   timers: Timers,
-): readonly ServedRoute[] {
+): { readonly routes: readonly ServedRoute[]; readonly refused: readonly RefusedFunction[] } {
   const httpUri = worker.capabilities.HttpUri;
-  const { routes } = http.serve({
+  const { entries } = functions;
+  const { routes, refused } = http.serve({
     entries,
     invoker,
     routePrefix: config.routePrefix,
@@ -178,5 +183,13 @@ function serve(
     admin: { hostVersion: HOST_VERSION, run: (entry, input) => runByHand(entry, input, timers, invoker) },
     ...(httpUri !== undefined && { streaming: { httpUri } }),
   });
-  return routes;
+  const withoutRoute = refused.map(({ entry, failure }) => ({ name: entry.name, reason: explain(failure) }));
+  const withoutTrigger = entries
+    .filter(({ kind }) => kind === "unsupported")
+    .map(({ name, trigger }) => ({ name, reason: `This host has no ${trigger.type}; it can be run by hand.` }));
+  return { routes, refused: [...functions.refused, ...withoutRoute, ...timers.refused, ...withoutTrigger] };
+}
+
+function explain({ message, hint }: HoldfastFailure): string {
+  return hint === undefined ? message : `${message}. ${hint}`;
 }

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadApp } from "../../../localhost/functions-host/app-loader.ts";
+import { findEntryPoints, loadApp } from "../../../localhost/functions-host/app-loader.ts";
 import type { FunctionEntry, Invoker } from "../../../localhost/functions-host/function-entry.ts";
 import { buildFunctionTable, type FunctionTable } from "../../../localhost/functions-host/function-table.ts";
 import type { LogFields } from "../../../localhost/functions-host/host-log.ts";
@@ -19,7 +19,7 @@ let worker: WorkerState;
 let table: FunctionTable;
 beforeAll(async () => {
   const folder = fileURLToPath(new URL("../../apps/commonjs", import.meta.url));
-  worker = (await loadApp({ folder }, log)).state;
+  worker = (await loadApp(folder, findEntryPoints({ folder }), log)).state;
   table = buildFunctionTable(worker.registrations);
 });
 
