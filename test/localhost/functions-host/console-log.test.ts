@@ -1,5 +1,6 @@
 // What a person or a machine reads of the host, on a virtual clock.
 
+import { spawn } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import {
   type ConsoleLog,
@@ -278,5 +279,48 @@ describe("a busy function", () => {
     nowMs -= 3_600_000;
     end(log);
     expect(lines[50]).toContain("10 more runs");
+  });
+});
+
+describe("on the standard output of a process", () => {
+  const logFile = new URL("../../../localhost/functions-host/console-log.ts", import.meta.url).href;
+
+  /** Runs a process whose `log` prints, and resolves with its exit code and what was read of it. */
+  function run(script: string, readsAll: boolean): Promise<{ readonly code: number | null; readonly output: string }> {
+    const start = `import { createConsoleLog } from ${JSON.stringify(logFile)};
+      const log = createConsoleLog({ json: false, verbose: false, levels: {}, appFolder: "/app" });`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", start + script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    child.stdout.on("data", (bytes: Buffer) => {
+      output += bytes;
+      if (!readsAll) child.stdout.destroy();
+    });
+    return new Promise((resolve) => child.on("close", (code) => resolve({ code, output })));
+  }
+
+  it("tells of counted runs before the process ends", async () => {
+    const script = `
+      const fields = { event: "invocation", function: "busy", reason: "x", invocationId: "1", durationMs: 1, outcome: "succeeded" };
+      for (let count = 0; count < 60; count++) log.write("information", "Function.busy", "Succeeded", fields);
+      process.exit(7);`;
+    const { code, output } = await run(script, true);
+    expect(code).toBe(7);
+    expect(output.trimEnd().split("\n")).toHaveLength(51);
+    expect(output).toContain("busy: 10 more runs succeeded");
+  });
+
+  it("goes on when whoever read it has gone away", async () => {
+    const script = `
+      let count = 0;
+      setInterval(() => {
+        log.write("information", "Host", "line " + count++);
+        if (count === 100) process.exit(7);
+      }, 1);`;
+    const { code, output } = await run(script, false);
+    expect(code).toBe(7);
+    expect(output).toContain("line 0");
+    expect(output).not.toContain("line 99");
   });
 });
