@@ -187,16 +187,11 @@ export function standardOutput(): LineOutput {
 
 function openStandardOutput(): LineOutput {
   const { stdout } = process;
-  let isReaderGone = false;
   // Whoever reads may go away (`... | head`): that is no reason to end the functions that run here.
-  stdout.on("error", () => {
-    isReaderGone = true;
-  });
+  stdout.on("error", () => {});
   return {
     // Knows NO_COLOR and FORCE_COLOR.
     hasColors: stdout.isTTY === true && stdout.hasColors(),
-    write: (line) => {
-      if (!isReaderGone) stdout.write(`${line}\n`);
-    },
+    write: (line) => void stdout.write(`${line}\n`),
   };
 }

@@ -171,8 +171,8 @@ describe("the log for machines", () => {
     const { log, lines, clock } = open({ json: true });
     endMany(log, 49);
     end(log, { durationMs: 1 });
-    end(log, { durationMs: 3 });
     end(log, { durationMs: 8 });
+    end(log, { durationMs: 3 });
     clock.advance(1000);
     expect(lines).toHaveLength(51);
     expect(JSON.parse(lines[50] ?? "")).toMatchObject({
