@@ -10,7 +10,7 @@ import { restoreInstance, snapshotOf } from "./engine/snapshot.ts";
 import type { Archive, ArchivePointer } from "./journal/archive.ts";
 import type { Ledger } from "./ledger.ts";
 
-const MOST_DOCUMENTS_PER_WRITE = 200;
+const MOST_DOCUMENTS_PER_WRITE = 1000;
 const MOST_MOVED_PER_STEP = 200;
 
 export class ArchiveKeeper {
@@ -86,7 +86,8 @@ export class ArchiveKeeper {
       execution,
     }));
     const pointers = await this.#archive.put(instances.map((instance) => JSON.stringify(snapshotOf(instance))));
-    await this.#ledger.commit({
+    // Not waited for: the documents are durable, and memory is free as soon as the record is applied.
+    void this.#ledger.commit({
       r: "archived",
       entries: entries.map((entry, index) => ({ ...entry, pointer: pointers[index] })),
     });
