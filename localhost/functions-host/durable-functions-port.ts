@@ -137,9 +137,14 @@ function failedOrchestrator(error: unknown): FunctionOutcome {
 function readableError(message: string | undefined): string {
   // Absent for errors without a message and for thrown values that are no errors; Azure would hang on those.
   if (message === undefined) return "it threw a value that is not an Error, or an Error without a message.";
+  if (YIELDED_UNDEFINED.test(message)) {
+    return `${message} An orchestrator must be a \`function*\`: what an \`async function*\` yields arrives as undefined, too.`;
+  }
   if (!NOT_A_GENERATOR.test(message)) return message;
   return "an orchestrator must be a generator: write `function*` (not `function`, `async function` or an arrow) and `yield` tasks.";
 }
+
+const YIELDED_UNDEFINED = /^Durable Functions programming constraint violation: .* data of type undefined\./;
 
 /** What the library runs into when it is given a plain function. */
 const NOT_A_GENERATOR =

@@ -2,6 +2,7 @@
 // them, and the checks that catch code the real engine would silently break on.
 
 import type { RetryOptions } from "./instance.ts";
+import { jsonText } from "./json-text.ts";
 
 export const ActionType = {
   CallActivity: 0,
@@ -150,8 +151,12 @@ export function fireAtMsOf(action: Action): number {
 }
 
 /** Inputs travel as JSON text; the library has already turned string inputs of activities into JSON text. */
-export function inputText(input: unknown, alreadyText: boolean): string | null {
-  if (input === undefined || input === null) return null;
-  if (alreadyText && typeof input === "string") return input;
-  return JSON.stringify(input) ?? null;
+export function inputText(action: Action): string | null {
+  const { input } = action;
+  if (isActivityCall(action) && typeof input === "string") return input;
+  return jsonText(input, `the input of ${describeLeaf(action)}`);
+}
+
+function isActivityCall({ actionType }: Action): boolean {
+  return actionType === ActionType.CallActivity || actionType === ActionType.CallActivityWithRetry;
 }

@@ -17,6 +17,7 @@ import {
 import { acceptedArrivals, type Batch, DEFAULT_HTTP_POLL_MS } from "./batch.ts";
 import { EventType, type HistoryEvent, replayText } from "./history.ts";
 import type { Ending, Instance } from "./instance.ts";
+import { isNotJson, jsonText } from "./json-text.ts";
 import { type Arrival, eventOf } from "./messages.ts";
 import type { EpisodeRecord, Op, SeqRange } from "./records.ts";
 import { tailOps } from "./tail-ops.ts";
@@ -102,6 +103,7 @@ export function quietRecord(instance: Instance, batch: Batch, context: EpisodeCo
   };
 }
 
+/** The record of an episode in which the function ran. */
 export function interpret(
   instance: Instance,
   batch: Batch,
@@ -120,25 +122,39 @@ export function interpret(
     ending: { kind: "failed", message: failureMessage(instance, problem) },
     abandons: true,
   });
+  try {
+    const record = interpretOutcome(base, instance, batch, outcome, context);
+    return typeof record === "string" ? fail(record) : record;
+  } catch (error) {
+    if (!isNotJson(error)) throw error;
+    return fail(error.message);
+  }
+}
 
-  const customStatus = outcome.customStatus === undefined ? undefined : JSON.stringify(outcome.customStatus);
+/** A string is a reason to fail. */
+function interpretOutcome(
+  base: EpisodeRecord,
+  instance: Instance,
+  batch: Batch,
+  outcome: FunctionOutcome,
+  context: EpisodeContext,
+): EpisodeRecord | string {
+  const customStatus = jsonText(outcome.customStatus, "the custom status") ?? undefined;
   if (customStatus !== undefined && customStatus.length * 2 > MAX_CUSTOM_STATUS_BYTES) {
-    return fail(
-      `the custom status is larger than 16 KB of UTF-16 text. Store the data elsewhere and set a short status.`,
-    );
+    return "the custom status is larger than 16 KB of UTF-16 text. Store the data elsewhere and set a short status.";
   }
   const leaves = leavesOf(outcome.actions);
   const problem = findProblem(instance, outcome, leaves, context.limits);
-  if (problem !== undefined) return fail(problem);
+  if (problem !== undefined) return problem;
 
   const newLeaves = leaves.filter((leaf) => (leaf.path[0] as number) >= instance.processedActions);
   const user = instance.rewound ? renumberedOps(instance, leaves, context) : userOps(instance, newLeaves, context);
-  if (typeof user === "string") return fail(user);
+  if (typeof user === "string") return user;
   const tail = tailOps(instance, batch, context, user.nextId);
   if (outcome.ok && outcome.sequenceNumber !== undefined && outcome.sequenceNumber !== tail.nextId) {
-    return fail(
+    return (
       `the library has handed out ${outcome.sequenceNumber} ids where its actions account for ${tail.nextId}. ` +
-        "Results would reach the wrong tasks. Look for tasks that are yielded twice or shared between compound tasks.",
+      "Results would reach the wrong tasks. Look for tasks that are yielded twice or shared between compound tasks."
     );
   }
   const ending = endingOf(instance, batch, outcome, leaves);
@@ -198,11 +214,11 @@ function endingOf(
   if (again !== undefined) {
     return {
       kind: "continued",
-      input: inputText(again.action.input, false),
+      input: inputText(again.action),
       carried: unheardEvents(instance, batch, leaves),
     };
   }
-  return { kind: "completed", output: outcome.output === undefined ? null : (JSON.stringify(outcome.output) ?? null) };
+  return { kind: "completed", output: jsonText(outcome.output, "its result") };
 }
 
 /** Events that were raised but never waited for: they go with the next generation (Azure would lose them). */

@@ -76,13 +76,13 @@ function callOf(action: Action): Call | undefined {
   switch (action.actionType) {
     case ActionType.CallActivity:
     case ActionType.CallActivityWithRetry:
-      return { kind: "activity", name, input: inputText(action.input, true) };
+      return { kind: "activity", name, input: inputText(action) };
     case ActionType.CallSubOrchestrator:
     case ActionType.CallSubOrchestratorWithRetry:
       return {
         kind: "child",
         name,
-        input: inputText(action.input, false),
+        input: inputText(action),
         ...(action.version !== undefined && { version: action.version }),
         ...(action.instanceId && { chosenId: action.instanceId }),
       };
@@ -173,7 +173,7 @@ function entityOp(instance: Instance, action: Action, id: number, context: Episo
       kind: "operation",
       id: context.newId(),
       name: action.operation ?? "",
-      input: inputText(action.input, false),
+      input: inputText(action),
       sender,
       ...(action.actionType === ActionType.CallEntity && { caller: sender }),
     },
