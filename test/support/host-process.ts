@@ -42,6 +42,8 @@ export interface HostProcess {
   readonly dataFolder: string;
   /** All it printed so far, both streams. */
   readonly output: string;
+  /** The lines of its log so far. */
+  readonly lines: readonly LogLine[];
   /** The first line, printed already or yet to come, for which the predicate holds. Fails when the host ends first. */
   waitForLog(predicate: (line: LogLine) => boolean): Promise<LogLine>;
   readonly exited: Promise<HostExit>;
@@ -81,14 +83,15 @@ class RunningHost implements HostProcess {
   output = "";
   readonly dataFolder: string;
   readonly exited: Promise<HostExit>;
+  readonly lines: LogLine[] = [];
   readonly #child: ChildProcess;
-  readonly #lines: LogLine[] = [];
   readonly #waiters = new Set<Waiter>();
   #hasExited = false;
 
   constructor({ app, entry, dataFolder, env, args = [] }: HostProcessOptions) {
     this.dataFolder = dataFolder ?? mkdtempSync(join(tmpdir(), "holdfast-host-"));
-    const flags = ["--app", app, "--data", this.dataFolder, "--port", "0", "--json", ...args];
+    // With --check-ids each step of each orchestration is held against the durable library's own count.
+    const flags = ["--app", app, "--data", this.dataFolder, "--port", "0", "--json", "--check-ids", ...args];
     if (entry !== undefined) flags.push("--entry", entry);
     const child = spawn(process.execPath, [HOST, ...flags], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -118,7 +121,7 @@ class RunningHost implements HostProcess {
   }
 
   waitForLog(predicate: (line: LogLine) => boolean): Promise<LogLine> {
-    const known = this.#lines.find(predicate);
+    const known = this.lines.find(predicate);
     if (known !== undefined) return Promise.resolve(known);
     if (this.#hasExited) return Promise.reject(this.#ended());
     return new Promise((resolve, reject) => this.#waiters.add({ predicate, resolve, reject }));
@@ -142,7 +145,7 @@ class RunningHost implements HostProcess {
     this.#keep(line);
     const parsed = parseLine(line);
     if (parsed === undefined) return;
-    this.#lines.push(parsed);
+    this.lines.push(parsed);
     for (const waiter of this.#waiters) {
       if (!waiter.predicate(parsed)) continue;
       this.#waiters.delete(waiter);
