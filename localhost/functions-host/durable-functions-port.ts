@@ -10,6 +10,7 @@ import type { TaskAnswer } from "../task-hub/engine/messages.ts";
 import type { DurableFunctions, DurableKind } from "../task-hub/functions-port.ts";
 import type { FunctionEntry, InvocationResponse, Invoker } from "./function-entry.ts";
 import type { RpcTypedData } from "./rpc.ts";
+import { thrownText } from "./thrown-text.ts";
 
 /** Between the message and the JSON state in the error that a failed orchestrator call rejects with. */
 const STATE_LABEL = "\n\n$OutOfProcData$:";
@@ -49,7 +50,7 @@ export class AppDurableFunctions implements DurableFunctions {
       rawResult: true,
       quiet: true,
     });
-    if (!outcome.ok) return failedOrchestrator(outcome.error);
+    if (!outcome.ok) return failedOrchestrator(outcome.error, outcome.context);
     const state = outcome.result as OrchestratorState;
     const sequenceNumber = this.#checksSequence ? sequenceNumberOf(outcome.context) : undefined;
     return {
@@ -121,7 +122,7 @@ function keyOf(kind: string, name: string): string {
   return `${kind}:${name.toLowerCase()}`;
 }
 
-function failedOrchestrator(error: unknown): FunctionOutcome {
+function failedOrchestrator(error: unknown, context: unknown): FunctionOutcome {
   const text = error instanceof Error ? error.message : String(error);
   const label = text.indexOf(STATE_LABEL);
   if (label < 0) return { ok: false, message: text, actions: [] };
@@ -129,6 +130,7 @@ function failedOrchestrator(error: unknown): FunctionOutcome {
   return {
     ok: false,
     message: readableError(state.error),
+    ...thrownStack(context),
     actions: state.actions[0] ?? [],
     customStatus: state.customStatus,
   };
@@ -201,10 +203,20 @@ function resultText(response: InvocationResponse | undefined): string | null {
   return null;
 }
 
+/** A look into the library, for what it does not hand out: missing parts cost a check or a line of the log, no more. */
+function executorOf(context: unknown): { readonly sequenceNumber?: unknown; readonly exception?: unknown } {
+  const { df } = (context ?? {}) as { df?: { taskOrchestratorExecutor?: object } };
+  return df?.taskOrchestratorExecutor ?? {};
+}
+
 function sequenceNumberOf(context: unknown): number | undefined {
-  const { df } = context as { df?: { taskOrchestratorExecutor?: { sequenceNumber?: unknown } } };
-  const count = df?.taskOrchestratorExecutor?.sequenceNumber;
-  return typeof count === "number" ? count : undefined;
+  const { sequenceNumber } = executorOf(context);
+  return typeof sequenceNumber === "number" ? sequenceNumber : undefined;
+}
+
+function thrownStack(context: unknown): { readonly stack?: string } {
+  const { exception } = executorOf(context);
+  return exception === undefined ? {} : { stack: thrownText(exception) };
 }
 
 function rootMessage(error: unknown): string {

@@ -25,7 +25,7 @@ export interface Invocation {
   readonly invocationId?: string;
   /** Shown in the log line: "timer is past due", "POST /api/x", "orchestration 3f2a". */
   readonly reason: string;
-  /** Skips `getResponse`: the caller takes the raw result (orchestrators, contract §2.4). */
+  /** Skips `getResponse`: the caller takes the raw result (orchestrators). */
   readonly rawResult?: boolean;
   /** Replays are too many to print a line each. */
   readonly quiet?: boolean;
@@ -45,7 +45,14 @@ export type InvocationOutcome =
       /** The InvocationContext the handler got; durable's test-only id check looks into it. */
       readonly context: unknown;
     }
-  | { readonly ok: false; readonly invocationId: string; readonly error: unknown; readonly timedOut: boolean };
+  | {
+      readonly ok: false;
+      readonly invocationId: string;
+      readonly error: unknown;
+      readonly timedOut: boolean;
+      /** Undefined when it failed before there was one. */
+      readonly context?: unknown;
+    };
 
 /** Runs one invocation to its end: hooks, timeout, function-level retries, log line. Never throws for what user code does. */
 export interface Invoker {

@@ -92,7 +92,7 @@ class Startup {
     setAppEnvironment(app.folder, http.port, config.values);
     const worker = await loadApp(app.folder, entryPoints, log);
     this.#stops.push(() => worker.terminate());
-    const functions = buildFunctionTable(worker.state.registrations);
+    const functions = buildFunctionTable(worker.state.registrations, process.env);
 
     let hub: TaskHub | undefined;
     const invoker = createInvoker({

@@ -26,12 +26,16 @@ export interface FunctionTable {
   readonly refused: readonly RefusedFunction[];
 }
 
-export function buildFunctionTable(registrations: ReadonlyMap<string, Registration>): FunctionTable {
+/** `settings` are the app's: `AzureWebJobs.<function>.Disabled` takes a function out. */
+export function buildFunctionTable(
+  registrations: ReadonlyMap<string, Registration>,
+  settings: Readonly<Record<string, string | undefined>> = {},
+): FunctionTable {
   const entries = new Map<string, FunctionEntry>();
   const refused: RefusedFunction[] = [];
   for (const [id, registration] of registrations) {
     const { name } = registration.metadata;
-    const reason = refusal(name, entries) ?? triggerRefusal(registration);
+    const reason = refusal(name, entries) ?? triggerRefusal(registration) ?? disabling(name, settings);
     if (reason === undefined) entries.set(name.toLowerCase(), toEntry(id, registration));
     else refused.push({ name, reason });
   }
@@ -48,6 +52,14 @@ function refusal(name: string, entries: ReadonlyMap<string, FunctionEntry>): str
   const other = entries.get(name.toLowerCase());
   if (other === undefined) return undefined;
   return `the function '${other.name}' has the same name: names are compared without regard to case.`;
+}
+
+function disabling(name: string, settings: Readonly<Record<string, string | undefined>>): string | undefined {
+  // Linux takes no dots in the names of variables; Azure accepts both forms.
+  const keys = [`AzureWebJobs.${name}.Disabled`, `AzureWebJobs_${name}_Disabled`].map((key) => key.toLowerCase());
+  const found = Object.entries(settings).find(([key]) => keys.includes(key.toLowerCase()));
+  const isDisabled = found !== undefined && /^(true|1)$/i.test(found[1] ?? "");
+  return isDisabled ? `the setting '${found[0]}' disables it.` : undefined;
 }
 
 function triggerRefusal({ metadata }: Registration): string | undefined {

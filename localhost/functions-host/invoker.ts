@@ -3,12 +3,12 @@
 // Activities come through here ten thousand times a second, so the path without hooks allocates little.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf } from "../../src/base/failure.ts";
 import type { FunctionEntry, Invocation, InvocationOutcome, InvocationResponse, Invoker } from "./function-entry.ts";
 import type { HostLog, LogLevel } from "./host-log.ts";
 import { newInvocationId } from "./invocation-id.ts";
 import { retryPlan } from "./retry-plan.ts";
 import type { FunctionCallback, RpcTypedData } from "./rpc.ts";
+import { thrownText } from "./thrown-text.ts";
 import type { CoreContext, Hook, WorkerState } from "./worker-state.ts";
 
 export interface InvokerOptions {
@@ -101,12 +101,15 @@ class ModelInvoker implements Invoker {
   ): Promise<InvocationOutcome> {
     const { worker } = this.#options;
     const { entry } = invocation;
+    let context: unknown;
     try {
       const core = this.#coreContext(invocation, invocationId, retryContext);
       const model = worker.programmingModel;
       if (model === undefined) throw new Error("The app did not load @azure/functions.");
       const run = model.getInvocationModel(core);
-      const { context, inputs } = await run.getArguments();
+      const given = await run.getArguments();
+      const { inputs } = given;
+      context = given.context;
       const hasHooks = worker.hooks.preInvocation.length + worker.hooks.postInvocation.length > 0;
       if (hasHooks) return await this.#runWithHooks(invocation, core, run, context, inputs);
       core.state = "invocation";
@@ -115,7 +118,7 @@ class ModelInvoker implements Invoker {
       const response = invocation.rawResult === true ? undefined : await run.getResponse(context, result);
       return { ok: true, invocationId, result, response: response as InvocationResponse | undefined, context };
     } catch (error) {
-      return { ok: false, invocationId, error: error ?? new Error(String(error)), timedOut: false };
+      return { ok: false, invocationId, error: error ?? new Error(String(error)), timedOut: false, context };
     }
   }
 
@@ -143,7 +146,7 @@ class ModelInvoker implements Invoker {
     core.state = undefined;
     const { invocationId } = core;
     const { error, result } = after;
-    if (error !== null && error !== undefined) return { ok: false, invocationId, error, timedOut: false };
+    if (error !== null && error !== undefined) return { ok: false, invocationId, error, timedOut: false, context };
     const response = invocation.rawResult === true ? undefined : await run.getResponse(context, result);
     return { ok: true, invocationId, result, response: response as InvocationResponse | undefined, context };
   }
@@ -192,8 +195,7 @@ class ModelInvoker implements Invoker {
       });
       return;
     }
-    const text =
-      outcome.error instanceof Error ? (outcome.error.stack ?? outcome.error.message) : messageOf(outcome.error);
+    const text = thrownText(outcome.error);
     const failed = outcome.timedOut ? "timed out" : "failed";
     this.#options.log.write("error", `Function.${entry.name}`, text, { ...fields, outcome: failed });
   }

@@ -45,6 +45,8 @@ export class EpisodeRunner {
   readonly #paces = new Map<string, Pace>();
   readonly #faults = new Map<string, number>();
   readonly #missing = new Set<string>();
+  /** Where the last failure of a running instance was thrown. */
+  readonly #stacks = new Map<string, string>();
   #pumping = false;
   #stopped = false;
 
@@ -62,7 +64,12 @@ export class EpisodeRunner {
     this.#schedulePump();
   }
 
+  stackOf(id: string): string | undefined {
+    return this.#stacks.get(id);
+  }
+
   forget(id: string): void {
+    this.#stacks.delete(id);
     this.#paces.get(id)?.cancel?.();
     this.#paces.delete(id);
     this.#faults.delete(id);
@@ -138,6 +145,7 @@ export class EpisodeRunner {
     const payload = replayPayload(instance, batch, context.atMs);
     const outcome = await this.#parts.functions.runOrchestrator(name, payload, instance.id);
     if (!this.#isCurrent(instance)) return;
+    if (!outcome.ok && outcome.stack !== undefined) this.#stacks.set(instance.id, outcome.stack);
     const record = interpret(instance, batch, outcome, context);
     this.#pace(instance.id, performance.now() - startedMs);
     await this.#commit(record);

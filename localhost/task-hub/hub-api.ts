@@ -20,7 +20,7 @@ export interface ApiResponse {
 
 export interface DurableApi {
   handle(request: ApiRequest): Promise<ApiResponse>;
-  /** JSON text for a `durableClient` input (contract §3.1). */
+  /** JSON text for a `durableClient` input. */
   clientBindingData(): string;
 }
 

@@ -51,6 +51,7 @@ export interface TaskHub {
   checkpoint(): Promise<void>;
 }
 
+const OUTCOME_OF_STATUS: Readonly<Record<string, string>> = { Completed: "succeeded", Failed: "failed" };
 const LONGEST_STOP_MS = 5_000;
 const PURGE_EVERY_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -116,7 +117,11 @@ class RunningHub implements TaskHub {
   }
 
   start(): void {
-    for (const effect of this.#ledger.state.pendingEffects()) this.#perform(effect);
+    for (const effect of this.#ledger.state.pendingEffects()) {
+      // Told when it happened; what is left to do is to archive it.
+      if (effect.effect === "finished") this.#keeper.add(effect.id);
+      else this.#perform(effect);
+    }
     this.#keepUp();
   }
 
@@ -163,6 +168,7 @@ class RunningHub implements TaskHub {
         this.#timers.add(effect);
         break;
       case "finished":
+        this.#logEnd(effect.id);
         this.#episodes.forget(effect.id);
         this.client.announceEnd(effect.id);
         this.#keeper.add(effect.id);
@@ -174,6 +180,27 @@ class RunningHub implements TaskHub {
         this.#options.log.write("warning", "DurableTask", effect.text);
         break;
     }
+  }
+
+  #logEnd(id: string): void {
+    const instance = this.#ledger.state.live.get(id);
+    if (instance === undefined) return;
+    const { name, status, output, createdAtMs, updatedAtMs } = instance;
+    const fields = {
+      event: "invocation",
+      function: name,
+      reason: `orchestration ${id}`,
+      invocationId: id,
+      durationMs: updatedAtMs - createdAtMs,
+      outcome: OUTCOME_OF_STATUS[status] ?? status.toLowerCase(),
+    };
+    if (status !== "Failed") {
+      this.#options.log.write("information", `Function.${name}`, status, fields);
+      return;
+    }
+    const stack = this.#episodes.stackOf(id);
+    const text = stack === undefined ? (output ?? "") : `${output}\n${stack}`;
+    this.#options.log.write("error", `Function.${name}`, text, fields);
   }
 
   #fire({ id, execution, task, fireAtMs }: DueTimer): void {

@@ -39,6 +39,8 @@ export type FunctionOutcome =
       readonly message: string;
       readonly actions: readonly Action[];
       readonly customStatus?: unknown;
+      /** Where it was thrown, for the log. */
+      readonly stack?: string;
     };
 
 export interface EpisodeLimits {
