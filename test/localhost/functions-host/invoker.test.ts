@@ -7,7 +7,7 @@ import type { FunctionEntry, Invoker } from "../../../localhost/functions-host/f
 import { buildFunctionTable, type FunctionTable } from "../../../localhost/functions-host/function-table.ts";
 import type { LogFields } from "../../../localhost/functions-host/host-log.ts";
 import { createInvoker } from "../../../localhost/functions-host/invoker.ts";
-import type { Registration, WorkerState } from "../../../localhost/functions-host/worker-state.ts";
+import type { WorkerState } from "../../../localhost/functions-host/worker-state.ts";
 
 const lines: { level: string; message: string; fields: LogFields | undefined }[] = [];
 const log = {
@@ -48,19 +48,6 @@ describe("buildFunctionTable", () => {
   it("refuses a name that Azure would not index, and says which rule it breaks", () => {
     expect(table.refused.map(({ name }) => name)).toEqual(["1-begins-with-digit"]);
     expect(table.refused[0]?.reason).toContain("must begin with a letter");
-  });
-
-  it("refuses 'host', names of 129 characters, and a name taken in another case", () => {
-    const named = (name: string): [string, Registration] => [
-      name,
-      { metadata: { name, bindings: { t: { type: "httpTrigger", direction: "in" } } }, callback: () => undefined },
-    ];
-    const long = "a".repeat(128);
-    const { entries, refused } = buildFunctionTable(
-      new Map(["Host", long, `${long}a`, "same", "SAME"].map((name) => named(name))),
-    );
-    expect(entries.map(({ name }) => name)).toEqual([long, "same"]);
-    expect(refused.map(({ name }) => name)).toEqual(["Host", `${long}a`, "SAME"]);
   });
 });
 
