@@ -145,9 +145,7 @@ export class DurableHttpApi implements DurableApi {
     if (wait !== undefined && (await this.#client.waitForEnd(started, wait))) {
       const instance = await this.#client.find(started);
       if (instance?.status === "Completed") return json(200, parsedOrRaw(instance.output));
-      if (instance !== undefined) {
-        return json(instance.status === "Failed" ? 500 : 200, statusView(instance, ALL_BUT_HISTORY));
-      }
+      if (instance !== undefined) return json(200, statusView(instance, ALL_BUT_HISTORY));
     }
     return this.#accepted(request, started);
   }
@@ -242,7 +240,8 @@ export class DurableHttpApi implements DurableApi {
       await this.#client.rewind(id, reason);
       return empty(202);
     } catch (error) {
-      // The client library prints these bodies as they are.
+      // The client library takes these bodies for texts.
+      if (error instanceof HoldfastFailure && error.kind === "not-found") return json(404, error.message);
       if (error instanceof HoldfastFailure && error.code === "InstanceNotFailed") return json(412, error.message);
       if (error instanceof HoldfastFailure && error.code === "RewindNotSupported") return json(501, error.message);
       throw error;

@@ -31,7 +31,7 @@ export function statusView(instance: Instance, options: StatusOptions): StatusVi
     output: parsedOrRaw(instance.output),
     createdTime: secondsTime(instance.createdAtMs),
     lastUpdatedTime: secondsTime(instance.updatedAtMs),
-    ...(options.showHistory && { historyEvents: historyView(instance.history, options.showHistoryOutput) }),
+    ...(options.showHistory && { historyEvents: historyView(instance.history, options) }),
   };
 }
 
@@ -52,7 +52,7 @@ function secondsTime(atMs: number): string {
 const EVENT_NAMES = new Map<number, string>(Object.entries(EventType).map(([name, number]) => [number, name]));
 
 /** Scheduling events are folded into the events that answer them, as the real API does. */
-function historyView(history: readonly HistoryEvent[], showOutput: boolean): Record<string, unknown>[] {
+function historyView(history: readonly HistoryEvent[], options: StatusOptions): Record<string, unknown>[] {
   const scheduled = new Map<number, HistoryEvent>();
   for (const event of history) if (event.id !== undefined) scheduled.set(event.id, event);
   const answered = new Set(history.map((event) => event.task));
@@ -61,20 +61,24 @@ function historyView(history: readonly HistoryEvent[], showOutput: boolean): Rec
     const isFolded = event.type === EventType.TaskScheduled || event.type === EventType.SubOrchestrationInstanceCreated;
     if (isFolded && answered.has(event.id)) return [];
     const asked = event.task === undefined ? undefined : scheduled.get(event.task);
-    return [eventView(event, asked, showOutput)];
+    return [eventView(event, asked, options)];
   });
 }
 
-function eventView(event: HistoryEvent, asked: HistoryEvent | undefined, showOutput: boolean): Record<string, unknown> {
+function eventView(
+  event: HistoryEvent,
+  asked: HistoryEvent | undefined,
+  options: StatusOptions,
+): Record<string, unknown> {
   const view: Record<string, unknown> = {
     EventType: EVENT_NAMES.get(event.type) ?? String(event.type),
     Timestamp: isoTime(event.atMs),
   };
-  if (asked !== undefined) {
+  if (asked !== undefined && event.type !== EventType.TimerFired) {
     view.ScheduledTime = isoTime(asked.atMs);
-    if (asked.name !== undefined && event.type !== EventType.TimerFired) view.FunctionName = asked.name;
+    view.FunctionName = asked.name;
     if (asked.instance !== undefined) view.InstanceId = asked.instance;
-    if (asked.input !== undefined && event.type !== EventType.TimerFired) view.Input = parsedOrRaw(asked.input);
+    if (options.showInput) view.Input = inputView(asked);
   }
   const isNamedByFunction =
     event.type === EventType.ExecutionStarted ||
@@ -84,12 +88,17 @@ function eventView(event: HistoryEvent, asked: HistoryEvent | undefined, showOut
     view[isNamedByFunction ? "FunctionName" : "Name"] = event.name;
   }
   if (event.instance !== undefined) view.InstanceId = event.instance;
-  if (event.input !== undefined) view.Input = parsedOrRaw(event.input);
+  if (event.input !== undefined && options.showInput) view.Input = inputView(event);
   if (event.fireAtMs !== undefined) view.FireAt = isoTime(event.fireAtMs);
   if (event.reason !== undefined) view.Reason = event.reason;
   if (event.details !== undefined) view.Details = event.details;
   if (event.failure !== undefined) view.FailureDetails = event.failure;
   if (event.status !== undefined) view.OrchestrationStatus = event.status;
-  if (showOutput && event.result !== undefined) view.Result = parsedOrRaw(event.result);
+  if (options.showHistoryOutput && event.result !== undefined) view.Result = parsedOrRaw(event.result);
   return view;
+}
+
+/** Inputs are shown as the JSON text they are; that of an activity is the list of its arguments. */
+function inputView({ type, input }: HistoryEvent): string | null {
+  return type === EventType.TaskScheduled ? `[${input ?? "null"}]` : (input ?? null);
 }

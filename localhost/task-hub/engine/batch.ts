@@ -16,7 +16,7 @@ export function nextBatch(instance: Instance): Batch | undefined {
   if (instance.entity !== undefined) return undefined;
   const terminate = instance.inbox.find((arrival) => arrival.message.kind === "terminate");
   if (terminate !== undefined) return { arrivals: [terminate], callsFunction: false };
-  if (instance.status === "Suspended") return engineOnly(instance, "resume");
+  if (instance.status === "Suspended") return nextWhileSuspended(instance);
   if (!instance.started || instance.rewound) return { arrivals: [], callsFunction: true };
   const head = nextHead(instance);
   if (head === undefined) return undefined;
@@ -32,8 +32,9 @@ export function nextBatch(instance: Instance): Batch | undefined {
   }
 }
 
-function engineOnly(instance: Instance, kind: "resume"): Batch | undefined {
-  const found = instance.inbox.find((arrival) => arrival.message.kind === kind);
+// Everything else waits. A second suspend is taken too, lest it outlasts the resume that comes after it.
+function nextWhileSuspended(instance: Instance): Batch | undefined {
+  const found = instance.inbox.find(({ message }) => message.kind === "resume" || message.kind === "suspend");
   return found === undefined ? undefined : { arrivals: [found], callsFunction: false };
 }
 
