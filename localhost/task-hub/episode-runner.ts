@@ -211,7 +211,7 @@ export class EpisodeRunner {
     const { arrivals, operations } = step;
     const run =
       name === undefined
-        ? Promise.reject(new Error(`The app has no entity function '${instance.name}'.`))
+        ? Promise.reject(this.#missingEntity(instance))
         : functions.runEntity(name, entityPayload(instance, operations), instance.id);
     return run
       .then(
@@ -221,6 +221,13 @@ export class EpisodeRunner {
       .then((record) => {
         ledger.commit(record).catch(() => {});
       });
+  }
+
+  // Callers hear it as the failure of their call; of signals only the log can tell.
+  #missingEntity({ id, name }: Instance): Error {
+    const problem = `The app has no entity function '${name}'.`;
+    this.#parts.log.write("warning", "DurableTask", `Operations on '${id}' are lost. ${problem}`);
+    return new Error(problem);
   }
 
   /** Time never goes backwards within an instance, even when the clock does. */

@@ -5,7 +5,8 @@
 import { HoldfastFailure } from "../../src/base/failure.ts";
 import type { ArchiveKeeper } from "./archive-keeper.ts";
 import type { Clock } from "./clock.ts";
-import { invalidInstanceId, newExecution } from "./engine/ids.ts";
+import { entityParts } from "./engine/entity.ts";
+import { invalidEntityKey, invalidInstanceId, newExecution } from "./engine/ids.ts";
 import { type Instance, isTerminal, type RuntimeStatus } from "./engine/instance.ts";
 import type { OrchestrationMessage } from "./engine/messages.ts";
 import { failedChildren, refusesRewind } from "./engine/rewind.ts";
@@ -56,7 +57,7 @@ export class HubClient {
     const invalid = invalidInstanceId(id);
     if (invalid !== undefined) throw new HoldfastFailure("invalid", "InvalidInstanceId", invalid);
     const name = functions.nameOf("orchestration", request.name);
-    if (name === undefined) throw this.#unknownOrchestrator(request.name);
+    if (name === undefined) throw unknownFunction(functions, "orchestration", request.name);
     this.#refuseRunning(id);
     await ledger.commit({
       r: "created",
@@ -70,18 +71,6 @@ export class HubClient {
       },
     });
     return id;
-  }
-
-  #unknownOrchestrator(name: string): HoldfastFailure {
-    const known = this.#parts.functions.namesOf("orchestration");
-    return new HoldfastFailure(
-      "invalid",
-      "UnknownOrchestrator",
-      `The function '${name}' doesn't exist, is disabled, or is not an orchestrator function.`,
-      {
-        hint: known.length === 0 ? "The app has no orchestrators." : `Orchestrators of this app: ${known.join(", ")}.`,
-      },
-    );
   }
 
   #refuseRunning(id: string): void {
@@ -127,7 +116,12 @@ export class HubClient {
   }
 
   async signalEntity(entityId: string, operation: string, input: string | null): Promise<void> {
-    const { ledger, clock, newId } = this.#parts;
+    const { functions, ledger, clock, newId } = this.#parts;
+    const { name, key } = entityParts(entityId);
+    // Nobody waits for the answer to a signal, so nobody would notice that there is no one to hear it.
+    if (functions.nameOf("entity", name) === undefined) throw unknownFunction(functions, "entity", name);
+    const invalid = invalidEntityKey(key);
+    if (invalid !== undefined) throw new HoldfastFailure("invalid", "InvalidEntityKey", invalid);
     const message = { kind: "operation", id: newId(), name: operation, input } as const;
     await ledger.commit({ r: "arrived", atMs: clock.nowMs(), deliveries: [{ to: entityId, message }] });
   }
@@ -260,6 +254,20 @@ export class HubClient {
   announceEnd(id: string): void {
     for (const onEnd of this.#watchers.get(id) ?? []) onEnd();
   }
+}
+
+const KIND_WORDS = {
+  orchestration: { one: "an orchestrator", many: "orchestrators" },
+  entity: { one: "an entity", many: "entities" },
+} as const;
+
+function unknownFunction(functions: DurableFunctions, kind: keyof typeof KIND_WORDS, name: string): HoldfastFailure {
+  const { one, many } = KIND_WORDS[kind];
+  const known = functions.namesOf(kind);
+  const message = `The function '${name}' doesn't exist, is disabled, or is not ${one} function.`;
+  const all = `${many[0]?.toUpperCase()}${many.slice(1)} of this app: ${known.join(", ")}.`;
+  const hint = known.length === 0 ? `The app has no ${many}.` : all;
+  return new HoldfastFailure("invalid", "UnknownFunction", message, { hint });
 }
 
 function unknownInstance(id: string): HoldfastFailure {
