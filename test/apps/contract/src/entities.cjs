@@ -67,3 +67,15 @@ df.app.orchestration("call-unknown-entity", function* (context) {
     return error.message;
   }
 });
+
+df.app.orchestration("signal-unknown-entity", function* (context) {
+  context.df.signalEntity(new df.EntityId("ghost", "x"), "add", 1);
+  yield context.df.callActivity("double", 1);
+});
+
+df.app.orchestration("hold-lock", function* (context) {
+  const lock = yield context.df.lock(counter(context.df.getInput()));
+  context.df.setCustomStatus("locked");
+  yield context.df.waitForExternalEvent("release");
+  lock.release();
+});

@@ -74,3 +74,12 @@ df.app.orchestration("catch-circle", function* (context) {
     return error.message;
   }
 });
+
+// Fails twice, each time at another step, when nobody rewinds it more often.
+df.app.orchestration("fails-on-the-way", function* (context) {
+  const id = context.df.instanceId;
+  const once = yield context.df.callActivity("count-runs", `once/${id}`);
+  const child = yield context.df.callSubOrchestrator("flaky-child", { key: `child/${id}`, failures: 1 });
+  const own = yield context.df.callActivity("flaky", { key: `own/${id}`, failures: 1 });
+  return { once, child, own };
+});

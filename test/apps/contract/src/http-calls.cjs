@@ -5,8 +5,8 @@ const df = require("durable-functions");
 
 df.app.orchestration("call-http", function* (context) {
   const response = yield context.df.callHttp(context.df.getInput());
-  const { statusCode, content } = response;
-  return { statusCode, content, contentType: response.getHeader("content-type") };
+  const { statusCode, content, headers } = response;
+  return { statusCode, content, contentType: headers["content-type"] };
 });
 
 df.app.orchestration("call-http-and-catch", function* (context) {
