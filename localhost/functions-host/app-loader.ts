@@ -7,6 +7,7 @@ import { dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import type { HostLog } from "./host-log.ts";
+import { thrownText } from "./thrown-text.ts";
 import { installWorkerState, type WorkerState } from "./worker-state.ts";
 
 const CORE_MODULE = "@azure/functions-core";
@@ -103,12 +104,7 @@ export async function loadApp(folder: string, files: readonly string[], log: Hos
   const state = installWorkerState(log);
   injectCoreModule();
   for (const file of files) await loadEntryPoint(file, folder);
-  const hookContext = {
-    hookData: {},
-    appHookData: state.appHookData,
-    functionAppDirectory: folder,
-  };
-  for (const hook of state.hooks.appStart) await hook(hookContext);
+  await runStartHooks(state, folder);
   const capabilities = (await state.programmingModel?.getCapabilities({})) ?? {};
   state.lock();
   return {
@@ -121,16 +117,26 @@ export async function loadApp(folder: string, files: readonly string[], log: Hos
   };
 }
 
+async function runStartHooks({ hooks, appHookData }: WorkerState, folder: string): Promise<void> {
+  const context = { hookData: {}, appHookData, functionAppDirectory: folder };
+  try {
+    for (const hook of hooks.appStart) await hook(context);
+  } catch (error) {
+    const message = `An appStart hook of the app failed:\n${thrownText(error)}`;
+    const hint = "No function is served until it succeeds. Correct it and start again.";
+    throw new HoldfastFailure("invalid", "StartHookFailed", message, { cause: error, hint });
+  }
+}
+
 async function loadEntryPoint(file: string, folder: string): Promise<void> {
   try {
     if (isModule(file)) await import(pathToFileURL(file).href);
     else Module.createRequire(file)(file);
   } catch (error) {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     throw new HoldfastFailure(
       "invalid",
       "EntryPointFailed",
-      `The app's entry point '${relative(folder, file)}' failed while it was loaded:\n${stack}`,
+      `The app's entry point '${relative(folder, file)}' failed while it was loaded:\n${thrownText(error)}`,
       { cause: error, hint: "No function is served until it loads. Correct it and start again." },
     );
   }

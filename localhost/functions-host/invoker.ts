@@ -103,7 +103,7 @@ class ModelInvoker implements Invoker {
     const { entry } = invocation;
     let context: unknown;
     try {
-      const core = this.#coreContext(invocation, invocationId, retryContext);
+      const core = this.#coreContext(invocation, invocationId, retryContext, () => context);
       const model = worker.programmingModel;
       if (model === undefined) throw new Error("The app did not load @azure/functions.");
       const run = model.getInvocationModel(core);
@@ -151,7 +151,12 @@ class ModelInvoker implements Invoker {
     return { ok: true, invocationId, result, response: response as InvocationResponse | undefined, context };
   }
 
-  #coreContext(invocation: Invocation, invocationId: string, retryContext: object | undefined): CoreContext {
+  #coreContext(
+    invocation: Invocation,
+    invocationId: string,
+    retryContext: object | undefined,
+    invocationContext: () => unknown,
+  ): CoreContext {
     const { entry } = invocation;
     const inputData: InputData[] = [{ name: entry.triggerName, data: invocation.trigger }];
     for (const name of entry.durableClientNames) {
@@ -168,14 +173,26 @@ class ModelInvoker implements Invoker {
         ...(retryContext !== undefined && { retryContext }),
       },
       state: undefined,
-      log: (level, category, message) => this.#userLog(entry, invocationId, level, category, message),
+      log: (level, category, message) => {
+        const said = this.#throughLogHooks(level, category, message, invocationContext());
+        const suffix = category === "user" ? ".User" : "";
+        this.#options.log.write(said.level, `Function.${entry.name}${suffix}`, said.message, { invocationId });
+      },
     };
   }
 
-  #userLog(entry: FunctionEntry, invocationId: string, level: LogLevel, category: string, message: string): void {
-    for (const hook of this.#options.worker.hooks.log) hook({ level, message, category });
-    const suffix = category === "user" ? ".User" : "";
-    this.#options.log.write(level, `Function.${entry.name}${suffix}`, message, { invocationId });
+  /** Hooks may change what the app says, but not what the library says. */
+  #throughLogHooks(
+    level: LogLevel,
+    category: string,
+    message: string,
+    invocationContext: unknown,
+  ): { readonly level: LogLevel; readonly message: string } {
+    const { hooks, appHookData } = this.#options.worker;
+    if (hooks.log.length === 0) return { level, message };
+    const said = { level, category, message, invocationContext, hookData: {}, appHookData };
+    for (const hook of hooks.log) hook(said);
+    return category === "user" ? said : { level, message };
   }
 
   #logEnd({ entry, reason, quiet }: Invocation, outcome: InvocationOutcome, durationMs: number): void {
