@@ -1,16 +1,13 @@
-// What an HTTP trigger costs: the embedded host's server, the real library, and a function that answers at once,
-// beside a bare node:http server in the same process and the same run, under the same load.
+// What an HTTP trigger costs: a real host process with its log on, and a function that answers at once, beside a bare
+// node:http server in the same run, under the same load.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findEntryPoints, loadApp } from "../localhost/functions-host/app-loader.ts";
-import { buildFunctionTable } from "../localhost/functions-host/function-table.ts";
-import { type HttpServer, startHttpServer } from "../localhost/functions-host/http/http-server.ts";
-import { createInvoker } from "../localhost/functions-host/invoker.ts";
 import type { Bench, BenchRow } from "./bench.ts";
+import { startHostUnderTest, temporaryFolder } from "./host-under-test.ts";
 import type { LoadCount, LoadOrder } from "./http-load.ts";
 
 const ROUNDS = 3;
@@ -23,13 +20,15 @@ export const httpTrigger: Bench = {
   about: "an HTTP trigger that returns 'ok', with keep-alive, against a bare node:http server",
   async run() {
     const folder = fileURLToPath(new URL(".", import.meta.url));
-    const host = await startHost(join(folder, "apps", "http"));
+    const data = temporaryFolder();
+    const host = await startHostUnderTest("http", data.path);
+    const hostPort = Number(new URL(host.url).port);
     const bare = await startBare();
     const load = fork(join(folder, "http-load.ts"));
     try {
-      const steady = await compare(load, host.port, bare.port, 20, GET_OK);
-      const many = await compare(load, host.port, bare.port, 200, GET_OK);
-      const posted = await compare(load, host.port, bare.port, 20, POST_ITEM);
+      const steady = await compare(load, hostPort, bare.port, 20, GET_OK);
+      const many = await compare(load, hostPort, bare.port, 200, GET_OK);
+      const posted = await compare(load, hostPort, bare.port, 20, POST_ITEM);
       const errors = steady.errors + many.errors + posted.errors;
       return [
         steady.row("GET 'ok' on 20 connections", 4_000),
@@ -39,21 +38,12 @@ export const httpTrigger: Bench = {
       ];
     } finally {
       load.kill();
-      await host.close(0);
+      await host.stop();
+      data.remove();
       bare.server.close().closeAllConnections();
     }
   },
 };
-
-async function startHost(folder: string): Promise<HttpServer> {
-  const log = { write: (): void => {} };
-  const server = await startHttpServer({ port: 0, log });
-  const worker = await loadApp(folder, findEntryPoints({ folder }), log);
-  const options = { worker: worker.state, log, functionTimeoutMs: 1_800_000, clientBindingData: () => "{}" };
-  const { entries } = buildFunctionTable(worker.state.registrations);
-  server.serve({ entries, invoker: createInvoker(options), routePrefix: "api" });
-  return server;
-}
 
 async function startBare(): Promise<{ server: Server; port: number }> {
   const server = createServer((request, response) => {
