@@ -26,12 +26,16 @@ describe("purging by age", () => {
     hub = await openVirtualHub(app, { keepFinishedDays: 7 });
     const early = await endOne();
     const running = await hub.start("listens");
+    const slow = await hub.start("listens");
     hub.clock.advance(5 * DAY_MS);
+    await hub.hub.client.send(slow, { kind: "event", name: "word", input: "1" });
+    await hub.end(slow);
     const late = await endOne();
     hub.clock.advance(3 * DAY_MS);
     await hub.settle();
     expect(await hub.hub.client.find(early)).toBeUndefined();
     expect((await hub.hub.client.find(late))?.status).toBe("Completed");
+    expect((await hub.hub.client.find(slow))?.status).toBe("Completed");
     expect((await hub.hub.client.find(running))?.status).toBe("Running");
   });
 
