@@ -53,11 +53,25 @@ export interface HostProcess {
   kill(): Promise<HostExit>;
 }
 
-/** Resolves when the host is ready; fails with all it printed when it ends before that. */
-export async function startHost(options: HostProcessOptions): Promise<HostProcess> {
+/** A host that may not be ready yet. */
+export interface StartingHost {
+  /** Fails with all it printed when it ends before it is ready. */
+  readonly ready: Promise<HostProcess>;
+  kill(): Promise<HostExit>;
+}
+
+export function spawnHost(options: HostProcessOptions): StartingHost {
   const host = new RunningHost(options);
-  const { url, port } = await host.waitForLog(({ event }) => event === "ready");
-  return host.listeningAt(String(url), Number(port));
+  const ready = host
+    .waitForLog(({ event }) => event === "ready")
+    .then(({ url, port }) => host.listeningAt(String(url), Number(port)));
+  ready.catch(() => {}); // whoever kills it first does not wait for it
+  return { ready, kill: () => host.kill() };
+}
+
+/** Resolves when the host is ready; fails with all it printed when it ends before that. */
+export function startHost(options: HostProcessOptions): Promise<HostProcess> {
+  return spawnHost(options).ready;
 }
 
 /** Runs the host to its end: for command lines and apps with which it does not start. */

@@ -14,3 +14,4 @@ require("./src/replays.cjs");
 require("./src/entities.cjs");
 require("./src/http-calls.cjs");
 require("./src/mistakes.cjs");
+require("./src/crash-mix.cjs");
