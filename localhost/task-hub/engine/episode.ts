@@ -153,9 +153,11 @@ function interpretOutcome(
   const user = instance.rewound ? renumberedOps(instance, leaves, context) : userOps(instance, newLeaves, context);
   if (typeof user === "string") return user;
   const tail = tailOps(instance, batch, context, user.nextId);
-  if (outcome.ok && outcome.sequenceNumber !== undefined && outcome.sequenceNumber !== tail.nextId) {
+  // The library stops reading where the function returns: it does not count what comes after.
+  const countedIds = outcome.ok && outcome.isDone ? user.nextId : tail.nextId;
+  if (outcome.ok && outcome.sequenceNumber !== undefined && outcome.sequenceNumber !== countedIds) {
     return (
-      `the library has handed out ${outcome.sequenceNumber} ids where its actions account for ${tail.nextId}. ` +
+      `the library has handed out ${outcome.sequenceNumber} ids where its actions account for ${countedIds}. ` +
       "Results would reach the wrong tasks. Look for tasks that are yielded twice or shared between compound tasks."
     );
   }

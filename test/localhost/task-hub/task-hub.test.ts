@@ -162,6 +162,37 @@ describe("calling activities", () => {
     });
   });
 
+  it("may return while a call that has just failed is still being retried", async () => {
+    const gate = Promise.withResolvers<void>();
+    let calls = 0;
+    const app: TestApp = {
+      activities: {
+        waits: () => gate.promise,
+        fails: async () => {
+          await gate.promise;
+          if (++calls < 3) throw new Error("not yet");
+        },
+      },
+      orchestrations: {
+        *impatient(context: OrchestrationContext) {
+          const retried = context.df.callActivityWithRetry("fails", new df.RetryOptions(1000, 5));
+          yield context.df.Task.any([context.df.callActivity("waits"), retried]);
+          return "done";
+        },
+      },
+    };
+    hub = await openVirtualHub(app);
+    const id = await hub.start("impatient");
+    await hub.settle();
+    // Suspended, so that both answers are taken by one episode.
+    await hub.hub.client.send(id, { kind: "suspend", reason: "" });
+    gate.resolve();
+    await hub.settle();
+    await hub.hub.client.resume(id, "");
+    expect(await outcome(id)).toBe("done");
+    expect(calls).toBe(3);
+  });
+
   it("stops trying when the retry time-out has passed", async () => {
     let calls = 0;
     const app: TestApp = {
