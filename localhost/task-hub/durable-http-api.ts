@@ -3,17 +3,23 @@
 // Every answer waits until all it shows is durable.
 
 import { type FailureKind, HoldfastFailure } from "../../src/base/failure.ts";
-import { isTerminal, type RuntimeStatus } from "./engine/instance.ts";
+import {
+  decodedParts,
+  decodeToken,
+  encodeToken,
+  filterOf,
+  flag,
+  invalid,
+  jsonBody,
+  pageSize,
+  statusOptions,
+  waitOf,
+} from "./api-parameters.ts";
+import { isTerminal } from "./engine/instance.ts";
 import { type ApiRequest, type ApiResponse, DURABLE_API_PATH, type DurableApi } from "./hub-api.ts";
 import { type HubClient, InstanceGone } from "./hub-client.ts";
 import type { HubSettings } from "./hub-settings.ts";
-import type { InstanceFilter } from "./instance-index.ts";
 import { parsedOrRaw, type StatusOptions, statusView } from "./status-view.ts";
-
-const DEFAULT_PAGE = 100;
-const LARGEST_PAGE = 1000;
-const DEFAULT_WAIT_MS = 10_000;
-const LONGEST_WAIT_MS = 230_000;
 
 const STATUS_OF_KIND: Readonly<Record<FailureKind, number>> = {
   invalid: 400,
@@ -25,15 +31,6 @@ const STATUS_OF_KIND: Readonly<Record<FailureKind, number>> = {
   corrupt: 500,
   cancelled: 499,
 };
-
-const RUNTIME_STATUSES: readonly RuntimeStatus[] = [
-  "Pending",
-  "Running",
-  "Suspended",
-  "Completed",
-  "Failed",
-  "Terminated",
-];
 
 export class DurableHttpApi implements DurableApi {
   readonly #client: HubClient;
@@ -106,7 +103,19 @@ export class DurableHttpApi implements DurableApi {
     };
   }
 
+  // Links name the hub they are for. Whoever asks for another one must not be served from this one.
+  #refuseOtherHub(query: URLSearchParams): void {
+    const { hubName } = this.#settings;
+    const asked = query.get("taskHub") || hubName;
+    if (asked.toLowerCase() === hubName.toLowerCase()) return;
+    throw invalid(
+      "OtherHub",
+      `This host does not serve the task hub '${asked}', only '${hubName}' (host.json hubName).`,
+    );
+  }
+
   async #route(request: ApiRequest): Promise<ApiResponse> {
+    this.#refuseOtherHub(request.query);
     const parts = decodedParts(request.path);
     const [area, first, second, third] = parts;
     const { method } = request;
@@ -118,9 +127,8 @@ export class DurableHttpApi implements DurableApi {
       if (first === undefined && method === "DELETE") return this.#purgeBy(request);
       if (first !== undefined && parts.length === 2 && method === "GET") return this.#status(request, first);
       if (first !== undefined && parts.length === 2 && method === "DELETE") return this.#purge(first);
-      if (first !== undefined && second !== undefined && method === "POST") {
-        return this.#operate(request, first, second, third);
-      }
+      const isOperation = second !== undefined && parts.length <= (second.toLowerCase() === "raiseevent" ? 4 : 3);
+      if (first !== undefined && isOperation && method === "POST") return this.#operate(request, first, second, third);
     }
     if (area === "entities") {
       if (first === undefined && method === "GET") return this.#listEntities();
@@ -137,7 +145,7 @@ export class DurableHttpApi implements DurableApi {
     const version = request.query.get("version") ?? undefined;
     const started = await this.#client.start({
       name,
-      input: jsonText(request, "allowEmpty"),
+      input: jsonBody(request, "allowEmpty"),
       ...(id !== undefined && { id }),
       ...(version !== undefined && { version }),
     });
@@ -230,7 +238,7 @@ export class DurableHttpApi implements DurableApi {
     if (!type.toLowerCase().startsWith("application/json")) {
       throw invalid("InvalidContentType", "Only application/json request content is supported.");
     }
-    const input = jsonText(request, "refuseEmpty");
+    const input = jsonBody(request, "refuseEmpty");
     await this.#client.send(id, { kind: "event", name, input });
     return empty(202);
   }
@@ -275,7 +283,7 @@ export class DurableHttpApi implements DurableApi {
   }
 
   async #signalEntity(request: ApiRequest, id: string): Promise<ApiResponse> {
-    await this.#client.signalEntity(id, request.query.get("op") ?? "", jsonText(request, "allowEmpty"));
+    await this.#client.signalEntity(id, request.query.get("op") ?? "", jsonBody(request, "allowEmpty"));
     return empty(202);
   }
 }
@@ -299,105 +307,4 @@ function failureResponse(failure: HoldfastFailure): ApiResponse {
     ...(failure.code === "InstanceAlreadyExists" && { ExceptionMessage: failure.message }),
     ...(failure.hint !== undefined && { Hint: failure.hint }),
   });
-}
-
-function invalid(code: string, message: string): HoldfastFailure {
-  return new HoldfastFailure("invalid", code, message);
-}
-
-function decodedParts(path: string): string[] {
-  const parts = path.split("/");
-  if (parts.at(-1) === "") parts.pop();
-  try {
-    return parts.map(decodeURIComponent);
-  } catch {
-    throw invalid("InvalidPath", `The path '${path}' is not properly percent-encoded.`);
-  }
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-function jsonText(request: ApiRequest, whenEmpty: "allowEmpty" | "refuseEmpty"): string | null {
-  if (request.body.length === 0) {
-    if (whenEmpty === "allowEmpty") return null;
-    throw invalid("InvalidJson", "The request has no body. Send JSON: null is fine, an empty body is not.");
-  }
-  try {
-    const text = utf8.decode(request.body);
-    // Parsed and written again: the journal wants one line, and lone surrogates or duplicate keys end here.
-    return JSON.stringify(JSON.parse(text));
-  } catch {
-    throw invalid("InvalidJson", "The request body is not valid JSON in UTF-8.");
-  }
-}
-
-function flag(query: URLSearchParams, name: string, fallback: boolean): boolean {
-  const value = query.get(name);
-  return value === null ? fallback : value.toLowerCase() === "true";
-}
-
-function statusOptions(query: URLSearchParams): StatusOptions {
-  return {
-    showInput: flag(query, "showInput", true),
-    showHistory: flag(query, "showHistory", false),
-    showHistoryOutput: flag(query, "showHistoryOutput", false),
-  };
-}
-
-function filterOf(query: URLSearchParams): InstanceFilter {
-  const createdFromMs = timeOf(query, "createdTimeFrom");
-  const createdToMs = timeOf(query, "createdTimeTo");
-  const idPrefix = query.get("instanceIdPrefix");
-  const statuses = query.get("runtimeStatus");
-  return {
-    ...(createdFromMs !== undefined && { createdFromMs }),
-    ...(createdToMs !== undefined && { createdToMs }),
-    ...(idPrefix && { idPrefix }),
-    ...(statuses && { statuses: new Set(statuses.split(",").map(runtimeStatusOf)) }),
-  };
-}
-
-function timeOf(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null || text === "") return undefined;
-  const atMs = Date.parse(text);
-  if (Number.isNaN(atMs))
-    throw invalid("InvalidTime", `'${name}' is not a time: '${text}'. Use ISO 8601, as 2026-01-31T00:00:00Z.`);
-  return atMs;
-}
-
-function runtimeStatusOf(text: string): RuntimeStatus {
-  const wanted = text.trim().toLowerCase();
-  // These exist in the API but no instance stays in them here.
-  if (wanted === "continuedasnew" || wanted === "canceled") return wanted as RuntimeStatus;
-  const found = RUNTIME_STATUSES.find((status) => status.toLowerCase() === wanted);
-  if (found === undefined) {
-    throw invalid("InvalidStatus", `'${text}' is not a runtime status. They are ${RUNTIME_STATUSES.join(", ")}.`);
-  }
-  return found;
-}
-
-function pageSize(top: string | null): number {
-  if (top === null || top === "") return DEFAULT_PAGE;
-  const size = Number(top);
-  if (!Number.isInteger(size) || size < 1)
-    throw invalid("InvalidTop", `'top' is a whole number from 1 on, not '${top}'.`);
-  return Math.min(size, LARGEST_PAGE);
-}
-
-function waitOf(query: URLSearchParams): number | undefined {
-  if (!query.has("timeout") && !query.has("pollingInterval")) return undefined;
-  const seconds = Number(query.get("timeout") ?? DEFAULT_WAIT_MS / 1000);
-  if (!Number.isFinite(seconds) || seconds < 0) throw invalid("InvalidTimeout", "'timeout' is a number of seconds.");
-  return Math.min(seconds * 1000, LONGEST_WAIT_MS);
-}
-
-function encodeToken(place: string): string {
-  return Buffer.from(place, "utf8").toString("base64url");
-}
-
-function decodeToken(token: string): string {
-  const place = Buffer.from(token, "base64url").toString("utf8");
-  if (!/^\d+:./s.test(place)) throw invalid("InvalidToken", "The continuation token is not one of this host.");
-  return place;
 }
