@@ -7,7 +7,7 @@ import type { Call } from "./engine/instance.ts";
 import type { TaskAnswer } from "./engine/messages.ts";
 import type { DurableFunctions } from "./functions-port.ts";
 import type { HubSettings } from "./hub-settings.ts";
-import type { Ledger } from "./ledger.ts";
+import { isTooLarge, type Ledger } from "./ledger.ts";
 import { WorkPool } from "./work-pool.ts";
 
 export interface PendingCall {
@@ -61,8 +61,18 @@ export class CallRunner {
     if (!this.#isWanted(id, execution, task)) return;
     const answer = await this.#answer(call, id);
     if (!this.#isWanted(id, execution, task)) return;
-    const deliveries = [{ to: id, message: { kind: "task", execution, task, answer } as const }];
-    this.#ledger.commit({ r: "arrived", atMs: this.#clock.nowMs(), deliveries }).catch(() => {});
+    const deliver = (answer: TaskAnswer): void => {
+      const deliveries = [{ to: id, message: { kind: "task", execution, task, answer } as const }];
+      this.#ledger.commit({ r: "arrived", atMs: this.#clock.nowMs(), deliveries }).catch(() => {});
+    };
+    try {
+      deliver(answer);
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      const what = call.kind === "http" ? `The HTTP call to ${call.request.uri}` : `Activity function '${call.name}'`;
+      const reason = `${what} failed: what it answered is too large to be kept. ${error.message} ${error.hint ?? ""}`;
+      deliver({ ok: false, reason, details: JSON.stringify({ Message: reason }) });
+    }
   }
 
   #isWanted(id: string, execution: string, task: number): boolean {

@@ -5,7 +5,7 @@
 // for each answer. Measured in docs/performance.md.
 
 import { assert } from "../../src/base/assert.ts";
-import { messageOf } from "../../src/base/failure.ts";
+import { type HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import type { HostLog } from "../functions-host/host-log.ts";
 import type { Clock } from "./clock.ts";
 import { type Batch, nextBatch } from "./engine/batch.ts";
@@ -15,7 +15,7 @@ import { type Instance, isTerminal } from "./engine/instance.ts";
 import type { EpisodeRecord } from "./engine/records.ts";
 import type { DurableFunctions } from "./functions-port.ts";
 import type { HubSettings } from "./hub-settings.ts";
-import type { Ledger } from "./ledger.ts";
+import { isTooLarge, type Ledger } from "./ledger.ts";
 
 const PACING_FACTOR = 4;
 const LONGEST_PACE_MS = 250;
@@ -148,7 +148,12 @@ export class EpisodeRunner {
     if (!outcome.ok && outcome.stack !== undefined) this.#stacks.set(instance.id, outcome.stack);
     const record = interpret(instance, batch, outcome, context);
     this.#pace(instance.id, performance.now() - startedMs);
-    await this.#commit(record);
+    try {
+      await this.#commit(record);
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      await this.#commit(this.#failure(instance, batch, tooLarge(error)));
+    }
   }
 
   /** False when a client has replaced the instance while its function ran. */
@@ -157,9 +162,8 @@ export class EpisodeRunner {
   }
 
   /** Resolves at once: the next episode may be decided on this one before it is durable (see ledger.ts). */
-  #commit(record: EpisodeRecord): Promise<void> {
+  async #commit(record: EpisodeRecord): Promise<void> {
     this.#parts.ledger.commit(record).catch(() => {});
-    return Promise.resolve();
   }
 
   // A new instance of an unknown function fails. One that has run before waits: its app may only be half deployed.
@@ -219,7 +223,13 @@ export class EpisodeRunner {
         (error) => failedEntityRecord(instance, arrivals, messageOf(error), this.#context(instance).atMs),
       )
       .then((record) => {
-        ledger.commit(record).catch(() => {});
+        try {
+          ledger.commit(record).catch(() => {});
+        } catch (error) {
+          if (!isTooLarge(error)) throw error;
+          const { atMs } = this.#context(instance);
+          ledger.commit(failedEntityRecord(instance, arrivals, tooLarge(error), atMs)).catch(() => {});
+        }
       });
   }
 
@@ -283,4 +293,8 @@ export class EpisodeRunner {
     const problem = `the host could not run it in ${faults} attempts: ${messageOf(fault)}`;
     this.#commit(this.#failure(instance, batch, problem));
   }
+}
+
+function tooLarge(failure: HoldfastFailure): string {
+  return `what it handed over in one step is too large to be kept. ${failure.message} ${failure.hint ?? ""}`;
 }

@@ -25,11 +25,15 @@ export class Ledger {
     this.#onCommitted = onCommitted;
   }
 
-  /** Resolves when the record is durable. Whoever does not wait is told by the journal when it breaks. */
+  /**
+   * Resolves when the record is durable. Whoever does not wait is told by the journal when it breaks. Throws at once,
+   * with nothing changed, when the record is too large (isTooLarge).
+   */
   commit(record: HubRecord): Promise<void> {
     if (this.#closed) return Promise.reject(hubStopped());
     // The text is taken before applying: records share objects with the state, which goes on changing.
     const json = JSON.stringify(record);
+    this.#journal.checkFits(json);
     const effects = this.state.apply(record);
     this.#commitCount++;
     // Applying may restate instances for a checkpoint; those records stand in the journal before this one.
@@ -65,6 +69,10 @@ export class Ledger {
   settled(): Promise<void> {
     return this.#journal.barrier();
   }
+}
+
+export function isTooLarge(error: unknown): error is HoldfastFailure {
+  return error instanceof HoldfastFailure && error.code === "JournalRecordTooLarge";
 }
 
 function hubStopped(): HoldfastFailure {

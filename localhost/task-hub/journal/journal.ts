@@ -38,6 +38,8 @@ export interface Journal {
   append(record: object): Promise<void>;
   /** The same for a record that is JSON text already, on one line. */
   appendJson(json: string): Promise<void>;
+  /** Fails when a record of this text is too large to be appended. */
+  checkFits(json: string): void;
   /** Resolves when everything appended so far is durable. */
   barrier(): Promise<void>;
   /**
@@ -143,7 +145,7 @@ class SegmentedJournal implements Journal {
     assert(!this.#closed, "A record is appended to a closed journal.");
     assert(json !== "" && !json.includes("\n"), "A record is JSON text on one line.");
     if (this.#broken !== undefined) return this.#broken;
-    if (json.length > MAX_RECORD_CHARS) refuseLarge(json);
+    this.checkFits(json);
     let batch = this.#filling;
     if (batch === undefined || batch.chars > FRAME_CHARS) {
       batch = newBatch();
@@ -154,6 +156,14 @@ class SegmentedJournal implements Journal {
     batch.lines.push(json);
     batch.chars += json.length + 1;
     return batch.durable;
+  }
+
+  checkFits(json: string): void {
+    if (json.length <= MAX_RECORD_CHARS) return;
+    const message = `A record of ${json.length} characters does not fit in the journal; ${MAX_RECORD_CHARS} is the most.`;
+    throw new HoldfastFailure("invalid", "JournalRecordTooLarge", message, {
+      hint: "Store large data elsewhere, and hand over where it is.",
+    });
   }
 
   barrier(): Promise<void> {
@@ -328,12 +338,4 @@ class SegmentedJournal implements Journal {
     this.#filling = undefined;
     this.#options.onBroken(failure);
   }
-}
-
-function refuseLarge(json: string): never {
-  throw new HoldfastFailure(
-    "invalid",
-    "JournalRecordTooLarge",
-    `A record of ${json.length} characters does not fit in the journal; ${MAX_RECORD_CHARS} is the most.`,
-  );
 }
