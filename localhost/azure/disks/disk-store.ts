@@ -21,6 +21,7 @@ interface OpenLayer {
 /** Writes under way on a volume, and whether a snapshot is holding back new ones. */
 interface Traffic {
   underWay: number;
+  writes: number;
   gate: Promise<void> | undefined;
   idle: (() => void) | undefined;
 }
@@ -36,6 +37,7 @@ export class DiskStore {
   readonly #folder: string;
   readonly #layers = new Map<number, OpenLayer>();
   readonly #traffic = new Map<number, Traffic>();
+  readonly #startedAt = Date.now();
   #sweep: NodeJS.Timeout | undefined;
 
   private constructor(state: AzureState) {
@@ -52,6 +54,16 @@ export class DiskStore {
 
   volume(id: number): Volume {
     return this.#state.volumes.volume(id);
+  }
+
+  find(id: number): Volume | undefined {
+    return this.#state.volumes.find(id);
+  }
+
+  /** Changes with every write to a live volume; a frozen one keeps its own for ever. */
+  revision(id: number): string {
+    const writes = this.volume(id).frozen ? 0 : this.#startedAt + this.#trafficOf(id).writes;
+    return `${id.toString(16)}-${writes.toString(16)}`;
   }
 
   newId(): number {
@@ -240,7 +252,7 @@ export class DiskStore {
   #trafficOf(id: number): Traffic {
     const known = this.#traffic.get(id);
     if (known !== undefined) return known;
-    const traffic: Traffic = { underWay: 0, gate: undefined, idle: undefined };
+    const traffic: Traffic = { underWay: 0, writes: 0, gate: undefined, idle: undefined };
     this.#traffic.set(id, traffic);
     return traffic;
   }
@@ -249,6 +261,7 @@ export class DiskStore {
     const traffic = this.#trafficOf(id);
     while (traffic.gate !== undefined) await traffic.gate;
     traffic.underWay += 1;
+    traffic.writes += 1;
     return traffic;
   }
 }

@@ -47,6 +47,10 @@ export class VolumeTable {
     return volume;
   }
 
+  find(id: number): Volume | undefined {
+    return this.#volumes.get(id);
+  }
+
   image(source: number): ImageDefinition | undefined {
     return this.#images.get(source)?.image;
   }
