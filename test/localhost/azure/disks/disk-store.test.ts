@@ -149,6 +149,7 @@ describe("the disk store", () => {
     for (let round = 0; round < 15; round += 1) {
       await store.disks.write(disk, 0, [Buffer.alloc(4096 * PAGE, 1)]);
       const writes = [2, 3, 4, 5, 6, 7].map((fill) => store.disks.write(disk, 0, [Buffer.alloc(4096 * PAGE, fill)]));
+      await new Promise(setImmediate); // the writes are in the kernel now
       const frozen = await snapshot(store, disk);
       const seen = await store.disks.read(frozen, 0, 4096 * PAGE);
       await Promise.all(writes);
