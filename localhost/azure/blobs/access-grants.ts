@@ -18,6 +18,8 @@ export interface Grant {
   readonly path: string;
   readonly startsAt: number;
   readonly expiresAt: number;
+  /** Only private endpoints may use it; this socket is not one. */
+  readonly isPrivate: boolean;
 }
 
 const KEY = "grant/";
@@ -41,23 +43,25 @@ export class AccessGrants {
     await this.#state.commit([{ kind: "document", key: SECRET, value: randomBytes(32).toString("base64") }]);
   }
 
+  /** A new grant, or a known one with a later end: asking again for the same access gives the same URL. */
   plan(
     resource: string,
     volume: number,
     access: AccessLevel,
     now: number,
     seconds: number,
+    more: { readonly renews?: Grant; readonly isPrivate?: boolean } = {},
   ): { grant: Grant; entry: Entry } {
-    const id = randomUUID();
-    const path = `md-${randomBytes(6).toString("hex")}/${randomBytes(6).toString("hex")}/abcd`;
+    const id = more.renews?.id ?? randomUUID();
     const grant: Grant = {
       id,
       resource: resource.toLowerCase(),
       volume,
       access,
-      path,
-      startsAt: now,
-      expiresAt: now + seconds * 1000,
+      path: more.renews?.path ?? `md-${randomBytes(6).toString("hex")}/${randomBytes(6).toString("hex")}/abcd`,
+      startsAt: more.renews?.startsAt ?? now,
+      expiresAt: Math.max(more.renews?.expiresAt ?? 0, now + seconds * 1000),
+      isPrivate: more.isPrivate === true,
     };
     return { grant, entry: { kind: "document", key: KEY + id, value: grant } };
   }
@@ -93,6 +97,8 @@ export class AccessGrants {
       throw unauthenticated(
         `Signature not valid in the specified time frame: Start [${new Date(grant.startsAt).toUTCString()}] - Expiry [${new Date(grant.expiresAt).toUTCString()}] - Current [${new Date(now).toUTCString()}]`,
       );
+    if (grant.isPrivate)
+      throw new AzureError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.");
     return grant;
   }
 

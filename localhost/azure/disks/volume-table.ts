@@ -3,16 +3,7 @@
 import { assert } from "../../../src/base/assert.ts";
 import type { Entry } from "../state/entry.ts";
 import { type ImageDefinition, imageMap } from "./image.ts";
-import {
-  EMPTY_MAP,
-  Inner,
-  isExtent,
-  PAGE_BYTES,
-  type PageMap,
-  type PageNode,
-  withExtent,
-  withoutRange,
-} from "./page-map.ts";
+import { EMPTY_MAP, Inner, isExtent, type PageMap, type PageNode, withExtent, withoutRange } from "./page-map.ts";
 import { MapReader, MapWriter } from "./page-map-codec.ts";
 
 export interface Volume {
@@ -128,8 +119,7 @@ export class VolumeTable {
   #create(id: number, sizeBytes: number, from: number | undefined): void {
     this.#used(id);
     const base = from === undefined ? undefined : (this.#images.get(from) ?? this.volume(from));
-    const map = withoutRangeBeyond(base?.map ?? EMPTY_MAP, sizeBytes);
-    this.#volumes.set(id, { id, lineage: id, frozen: false, sizeBytes, map });
+    this.#volumes.set(id, { id, lineage: id, frozen: false, sizeBytes, map: base?.map ?? EMPTY_MAP });
   }
 
   #change(id: number, change: (map: PageMap) => PageMap): void {
@@ -155,10 +145,4 @@ export class VolumeTable {
   #used(id: number): void {
     this.#lastId = Math.max(this.#lastId, id);
   }
-}
-
-/** Pages past the end of the disk (a VHD footer that was uploaded with it) do not belong to a copy. */
-function withoutRangeBeyond(map: PageMap, sizeBytes: number): PageMap {
-  const end = sizeBytes / PAGE_BYTES;
-  return map === EMPTY_MAP ? map : withoutRange(map, end, end + 1);
 }

@@ -54,6 +54,7 @@ const KEY = "fault/";
 
 export class FaultPlan {
   readonly #rules = new Map<string, LiveRule>();
+  readonly #shortened = new WeakMap<Call, number>();
 
   constructor(state: AzureState) {
     state.watch((key, value) => {
@@ -81,6 +82,15 @@ export class FaultPlan {
       faults.push(rule.fault);
     }
     return faults;
+  }
+
+  /** Access granted by this request lasts only this share of what it asks. */
+  shorten(call: Call, share: number): void {
+    this.#shortened.set(call, share);
+  }
+
+  grantedShare(call: Call): number {
+    return this.#shortened.get(call) ?? 1;
   }
 
   skewMs(): number {
