@@ -56,8 +56,10 @@ function routeOf(parts: ArmParts, call: Call): Route<Principal> {
   if (call.method === "GET" && operation !== null)
     return {
       operation: "GET operation",
-      handle: async () =>
-        parts.world.operations.answer(target.parts.at(-1)?.[1] ?? "", call.query.get("monitor") === "true"),
+      handle: async (_call, caller) =>
+        parts.world.operations.answer(target.parts.at(-1)?.[1] ?? "", call.query.get("monitor") === "true", (id) =>
+          showResource(parts, call, caller, id, apiVersion),
+        ),
     };
   const handler = parts.routes[`${call.method} ${target.key}`];
   if (handler === undefined) throw unknownRoute(parts.routes, call, target);
@@ -108,6 +110,28 @@ async function handle(
       "x-ms-correlation-request-id": call.requestId,
     },
   };
+}
+
+/** The resource at the end of an operation, as a GET of it would show it. */
+function showResource(
+  parts: ArmParts,
+  call: Call,
+  caller: Principal,
+  id: string,
+  apiVersion: string,
+): Promise<Answer> | Answer {
+  const target = targetOf(id.split("/").filter(Boolean));
+  const handler = parts.routes[`GET ${target.key}`];
+  if (handler === undefined) return { status: 200 };
+  return handler(parts.world, {
+    call,
+    caller,
+    target,
+    apiVersion,
+    id,
+    subscription: target.subscription ?? "",
+    group: target.group ?? "",
+  });
 }
 
 function passOn({ upstream }: ArmParts, call: Call): Promise<Answer> {

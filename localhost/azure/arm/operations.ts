@@ -17,8 +17,10 @@ interface StoredOperation {
   readonly startedAt: number;
   readonly doneAt: number;
   readonly failure?: OperationFailure | undefined;
-  /** What the Location URL answers in the end; nothing means 204. */
+  /** What the Location URL answers in the end. */
   readonly result?: unknown;
+  /** Or the resource it shows then. */
+  readonly resource?: string | undefined;
 }
 
 export interface PlannedOperation {
@@ -39,6 +41,7 @@ export interface OperationRequest {
   readonly kind: string;
   readonly failure?: OperationFailure | undefined;
   readonly result?: unknown;
+  readonly resource?: string | undefined;
 }
 
 const KEY = "operation/";
@@ -64,7 +67,14 @@ export class Operations {
     const id = randomUUID();
     const startedAt = this.#now();
     const doneAt = startedAt + this.#durationMs;
-    const stored: StoredOperation = { id, startedAt, doneAt, failure: request.failure, result: request.result };
+    const stored: StoredOperation = {
+      id,
+      startedAt,
+      doneAt,
+      failure: request.failure,
+      result: request.result,
+      resource: request.resource,
+    };
     const base = `${request.origin}/subscriptions/${request.subscription}/providers/${request.provider}/locations/${request.location}/${request.kind}/${id}`;
     const query = `api-version=${request.apiVersion}`;
     return {
@@ -78,8 +88,8 @@ export class Operations {
     };
   }
 
-  /** The answer of an operation's URL: its status document, or with `monitor` its result. */
-  answer(id: string, monitor: boolean): Answer {
+  /** The answer of an operation's URL: its status document, or with `monitor` its result, shown by `show` if a resource. */
+  async answer(id: string, monitor: boolean, show: (resource: string) => Promise<Answer> | Answer): Promise<Answer> {
     const operation = this.#state.document(KEY + id.toLowerCase()) as StoredOperation | undefined;
     if (operation === undefined) throw new AzureError(404, "NotFound", `The operation '${id}' was not found.`);
     const done = this.#now() >= operation.doneAt;
@@ -88,7 +98,8 @@ export class Operations {
     if (!done) return { status: 202, headers: wait };
     if (operation.failure !== undefined)
       throw new AzureError(operation.failure.status, operation.failure.code, operation.failure.message);
-    return operation.result === undefined ? { status: 204 } : json(200, operation.result);
+    if (operation.resource !== undefined) return show(operation.resource);
+    return operation.result === undefined ? { status: 200 } : json(200, operation.result);
   }
 
   #retryAfter(): string {

@@ -131,6 +131,7 @@ export function begin(
     apiVersion: request.apiVersion,
     provider: request.target.provider ?? "Microsoft.Resources",
     kind,
+    ...(request.call.method === "PATCH" ? { resource: request.id } : {}),
     ...outcome,
   });
 }
