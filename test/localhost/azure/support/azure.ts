@@ -131,7 +131,7 @@ export function overPlainHttp<Client extends { pipeline: Pipeline }>(
   token: () => Promise<string>,
 ): Client {
   for (const { name } of client.pipeline.getOrderedPolicies())
-    if (/bearerToken|challenge/i.test(name)) client.pipeline.removePolicy({ name });
+    if (/bearerToken|challenge|keyVaultAuth/i.test(name)) client.pipeline.removePolicy({ name });
   client.pipeline.addPolicy({
     name: "plainHttpBearer",
     sendRequest: async (request, next) => {
