@@ -171,6 +171,11 @@ export class DiskStore {
   }
 
   async sweep(): Promise<void> {
+    for (const id of [...this.#layers.keys(), ...this.#traffic.keys()]) {
+      if (this.find(id) !== undefined || (this.#traffic.get(id)?.underWay ?? 0) > 0) continue;
+      this.#layers.delete(id);
+      this.#traffic.delete(id);
+    }
     const live = this.#state.volumes.liveSources();
     for (const { id } of this.#layers.values()) live.add(id);
     for (const name of await readdir(this.#folder)) {

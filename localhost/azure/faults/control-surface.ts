@@ -67,7 +67,7 @@ export function controlSurface(parts: ControlParts): Surface<undefined> {
   return {
     name: "control",
     claims: (call) => call.segments[0] === "control",
-    authenticate: async () => undefined,
+    authenticate: async (call) => refuseBrowsers(call),
     route: (call) => {
       const work = ROUTES[`${call.method} ${call.segments.slice(1).join("/")}`];
       if (work === undefined)
@@ -76,6 +76,13 @@ export function controlSurface(parts: ControlParts): Surface<undefined> {
     },
     refusal: (_call, error) => json(error.status, { error: { code: error.code, message: error.message } }),
   };
+}
+
+/** Without a token, at least no web page may reach it: neither by a request of its own nor by a name that points here. */
+function refuseBrowsers(call: Call): undefined {
+  const host = (call.headers.host ?? "").replace(/:\d+$/, "");
+  if (call.headers.origin === undefined && (host === "127.0.0.1" || host === "localhost")) return undefined;
+  throw new AzureError(403, "Forbidden", "The control endpoint answers only programs on this machine.");
 }
 
 async function parsed<Schema extends z.ZodType>(call: Call, schema: Schema): Promise<z.infer<Schema>> {

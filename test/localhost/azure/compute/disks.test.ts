@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { GROUP, POLL, pageBlob, startTestAzure, type TestAzure } from "../support/azure.ts";
+import { GROUP, POLL, pageBlob, startTestAzure, type TestAzure, testEstate } from "../support/azure.ts";
 
 const MIB = 1024 * 1024;
 const PAGE = 512;
@@ -276,6 +276,33 @@ describe("disks, through the official client", () => {
     await expect(grant(5)).rejects.toMatchObject({ statusCode: 409 });
     await compute.snapshots.revokeAccess("demo", "family-0", POLL);
     await grant(5);
+  });
+
+  it("have at most so many incremental snapshots", async () => {
+    const limited = await startTestAzure(testEstate({ limits: { snapshotsPerDisk: 2 } }));
+    const take = (name: string, incremental = true) =>
+      limited
+        .compute()
+        .snapshots.createOrUpdate(
+          "demo",
+          name,
+          {
+            location: LOCATION,
+            incremental,
+            creationData: { createOption: "Copy", sourceResourceId: id("disks", "web-01_OsDisk") },
+          },
+          POLL,
+        );
+    await take("one");
+    await take("two");
+    await expect(take("three")).rejects.toMatchObject({
+      statusCode: 409,
+      message: expect.stringContaining("cannot exceed 2"),
+    });
+    await take("full", false);
+    await limited.compute().snapshots.delete("demo", "one", POLL);
+    await take("three");
+    await limited.stop();
   });
 
   it("refuse what does not make sense with Azure's codes, and change nothing", async () => {

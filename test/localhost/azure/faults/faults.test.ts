@@ -144,6 +144,13 @@ describe("faults on request", () => {
     expect(await run()).toEqual(first);
   });
 
+  it("are not set by web pages", async () => {
+    const ask = async (headers: Record<string, string>) =>
+      (await fetch(`${azure.origin}/control/faults`, { headers })).status;
+    expect(await ask({})).toBe(200);
+    expect(await ask({ origin: "https://example.com" })).toBe(403);
+  });
+
   it("are refused when they make no sense", async () => {
     await expect(fault({ fault: { kind: "earthquake" } })).rejects.toThrow("InvalidParameter");
     await expect(fault({ fault: { kind: "drop" }, probability: 2 })).rejects.toThrow("InvalidParameter");
