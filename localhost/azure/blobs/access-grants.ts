@@ -24,6 +24,7 @@ export interface Grant {
 
 const KEY = "grant/";
 const SECRET = "secret/sas";
+const FORGOTTEN_AFTER_MS = 24 * 3600 * 1000;
 const SAS_VERSION = "2018-03-28";
 
 export class AccessGrants {
@@ -81,6 +82,14 @@ export class AccessGrants {
   planRevoke(resource: string): Entry[] {
     const grants = this.#byResource.get(resource.toLowerCase())?.values() ?? [];
     return [...grants].map(({ id }) => ({ kind: "document-removed", key: KEY + id }));
+  }
+
+  /** Entries that forget grants of a resource that have long run out. */
+  planForget(resource: string, now: number): Entry[] {
+    const grants = this.#byResource.get(resource.toLowerCase())?.values() ?? [];
+    return [...grants].flatMap(({ id, expiresAt }) =>
+      expiresAt < now - FORGOTTEN_AFTER_MS ? [{ kind: "document-removed", key: KEY + id }] : [],
+    );
   }
 
   /** The grant behind a SAS, or Azure's refusal of it. `path` is without leading slash. */

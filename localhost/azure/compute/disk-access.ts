@@ -45,7 +45,7 @@ export const beginGetAccess: ArmHandler = async (world, request) => {
   const operation = begin(world, request, disk.location, operationKind(request), {
     result: { accessSAS: world.grants.url(world.dataOrigin(), grant) },
   });
-  return accepted(world, [entry], operation);
+  return accepted(world, [...world.grants.planForget(disk.id, world.now()), entry], operation);
 };
 
 export const endGetAccess: ArmHandler = async (world, request) => {

@@ -10,25 +10,11 @@ import type { Entry } from "../state/entry.ts";
 import { FilePool, type PooledFile } from "./file-pool.ts";
 import { type ImageDefinition, readImage } from "./image.ts";
 import { type Extent, extentsIn, PAGE_BYTES, visitChanges, visitExtents } from "./page-map.ts";
+import { type OpenLayer, placed, readRuns, sliceOf } from "./placement.ts";
+import { RangeMerger } from "./range-merger.ts";
+import { Traffic } from "./traffic.ts";
 import type { Volume } from "./volume-table.ts";
 
-/** Where a live volume's new pages go until its next snapshot. */
-interface OpenLayer {
-  readonly id: number;
-  nextPage: number;
-}
-
-/** Writes under way on a volume, and whether a snapshot is holding back new ones. */
-interface Traffic {
-  underWay: number;
-  writes: number;
-  gate: Promise<void> | undefined;
-  idle: (() => void) | undefined;
-}
-
-/** Pieces of a source closer than this are fetched in one read. */
-const MERGE_GAP_PAGES = 32;
-const MERGED_READ_PAGES = 8192;
 const SWEEP_DELAY_MS = 3_000;
 
 export class DiskStore {
@@ -90,22 +76,15 @@ export class DiskStore {
   async write(id: number, offset: number, chunks: readonly Uint8Array[]): Promise<void> {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     assert(offset % PAGE_BYTES === 0 && length % PAGE_BYTES === 0 && length > 0, "Writes are whole pages");
-    const traffic = await this.#enter(id);
-    try {
-      await this.#writePages(this.volume(id), offset / PAGE_BYTES, (offset + length) / PAGE_BYTES, chunks);
-    } finally {
-      leave(traffic);
-    }
+    await this.#trafficOf(id).run(() =>
+      this.#writePages(this.volume(id), offset / PAGE_BYTES, (offset + length) / PAGE_BYTES, chunks),
+    );
   }
 
   async clear(id: number, offset: number, length: number): Promise<void> {
-    const traffic = await this.#enter(id);
-    try {
-      const start = offset / PAGE_BYTES;
-      await this.#state.commit([{ kind: "pages-cleared", volume: id, start, end: start + length / PAGE_BYTES }]);
-    } finally {
-      leave(traffic);
-    }
+    const start = offset / PAGE_BYTES;
+    const end = start + length / PAGE_BYTES;
+    await this.#trafficOf(id).run(() => this.#state.commit([{ kind: "pages-cleared", volume: id, start, end }]));
   }
 
   /**
@@ -113,24 +92,13 @@ export class DiskStore {
    * to one instant, whatever is written meanwhile.
    */
   async atRest<T>(ids: readonly number[], commit: () => Promise<T>): Promise<T> {
-    const all = ids.map((id) => this.#trafficOf(id));
-    for (;;) {
-      const busy = all.flatMap(({ gate }) => gate ?? []);
-      if (busy.length === 0) break;
-      await Promise.all(busy);
-    }
-    let open: () => void = () => {};
-    const gate = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    for (const traffic of all) traffic.gate = gate;
+    const all = [...new Set(ids)].map((id) => this.#trafficOf(id));
+    const open = await Traffic.closeGates(all);
     try {
-      await Promise.all(all.map((traffic) => untilIdle(traffic)));
+      await Promise.all(all.map((traffic) => traffic.untilIdle()));
       for (const id of ids) this.#layers.delete(id);
-      const done = commit();
-      return await done;
+      return await commit();
     } finally {
-      for (const traffic of all) traffic.gate = undefined;
       open();
     }
   }
@@ -138,7 +106,7 @@ export class DiskStore {
   /** Allocated page ranges of [offset, offset + length), in bytes, merged, until `visit` returns false. */
   visitRanges(id: number, offset: number, length: number, visit: (start: number, end: number) => boolean): void {
     const volume = this.volume(id);
-    const merged = new Merger((start, end) => visit(start, end));
+    const merged = new RangeMerger((start, end) => visit(start, end));
     visitExtents(volume.map, Math.floor(offset / PAGE_BYTES), Math.ceil((offset + length) / PAGE_BYTES), (extent) =>
       merged.add(extent.start, extent.end, "written"),
     );
@@ -153,7 +121,7 @@ export class DiskStore {
     length: number,
     visit: (start: number, end: number, cleared: boolean) => boolean,
   ): void {
-    const merged = new Merger((start, end, kind) => visit(start, end, kind === "cleared"));
+    const merged = new RangeMerger((start, end, kind) => visit(start, end, kind === "cleared"));
     const start = Math.floor(offset / PAGE_BYTES);
     const end = Math.ceil((offset + length) / PAGE_BYTES);
     visitChanges(this.volume(olderId).map, this.volume(id).map, start, end, (from, to, kind) =>
@@ -172,7 +140,7 @@ export class DiskStore {
 
   async sweep(): Promise<void> {
     for (const id of [...this.#layers.keys(), ...this.#traffic.keys()]) {
-      if (this.find(id) !== undefined || (this.#traffic.get(id)?.underWay ?? 0) > 0) continue;
+      if (this.find(id) !== undefined || this.#traffic.get(id)?.isIdle === false) continue;
       this.#layers.delete(id);
       this.#traffic.delete(id);
     }
@@ -196,7 +164,7 @@ export class DiskStore {
     const pieces = placed(extentsIn(volume.map, start, end), layer, start, end);
     const writes = pieces.map(({ at, start: from, end: to }) => {
       const bytes =
-        pieces.length === 1 ? chunks : [slice(chunks, (from - start) * PAGE_BYTES, (to - start) * PAGE_BYTES)];
+        pieces.length === 1 ? chunks : [sliceOf(chunks, (from - start) * PAGE_BYTES, (to - start) * PAGE_BYTES)];
       return this.#files.write(this.#layerFile(layer.id), bytes, at * PAGE_BYTES);
     });
     await Promise.all(writes);
@@ -257,112 +225,8 @@ export class DiskStore {
   #trafficOf(id: number): Traffic {
     const known = this.#traffic.get(id);
     if (known !== undefined) return known;
-    const traffic: Traffic = { underWay: 0, writes: 0, gate: undefined, idle: undefined };
+    const traffic = new Traffic();
     this.#traffic.set(id, traffic);
     return traffic;
-  }
-
-  async #enter(id: number): Promise<Traffic> {
-    const traffic = this.#trafficOf(id);
-    while (traffic.gate !== undefined) await traffic.gate;
-    traffic.underWay += 1;
-    traffic.writes += 1;
-    return traffic;
-  }
-}
-
-function leave(traffic: Traffic): void {
-  traffic.underWay -= 1;
-  if (traffic.underWay === 0) traffic.idle?.();
-}
-
-async function untilIdle(traffic: Traffic): Promise<void> {
-  if (traffic.underWay === 0) return;
-  await new Promise<void>((resolve) => {
-    traffic.idle = resolve;
-  });
-  traffic.idle = undefined;
-}
-
-interface Piece {
-  readonly start: number;
-  readonly end: number;
-  readonly at: number;
-  readonly fresh: boolean;
-}
-
-/** Where each page of a write goes: over its earlier bytes in the open layer, else to the layer's end. */
-function placed(existing: readonly Extent[], layer: OpenLayer, start: number, end: number): Piece[] {
-  const pieces: Piece[] = [];
-  const fresh = (from: number, to: number) => {
-    pieces.push({ start: from, end: to, at: layer.nextPage, fresh: true });
-    layer.nextPage += to - from;
-  };
-  let position = start;
-  for (const extent of existing) {
-    if (extent.source !== layer.id) continue;
-    if (extent.start > position) fresh(position, extent.start);
-    pieces.push({ start: extent.start, end: extent.end, at: extent.at, fresh: false });
-    position = extent.end;
-  }
-  if (position < end) fresh(position, end);
-  return pieces;
-}
-
-function slice(chunks: readonly Uint8Array[], from: number, to: number): Uint8Array {
-  const whole = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
-  return whole.subarray(from, to);
-}
-
-/** Groups extents that lie close together in one source, so that scattered small pages cost few reads. */
-function readRuns(extents: readonly Extent[]): Extent[][] {
-  if (extents.length <= 1) return extents.map((extent) => [extent]);
-  const sorted = [...extents].sort((a, b) => a.source - b.source || a.at - b.at);
-  const runs: Extent[][] = [];
-  for (const extent of sorted) {
-    const run = runs.at(-1);
-    const last = run?.at(-1);
-    const first = run?.[0];
-    const near =
-      last !== undefined &&
-      first !== undefined &&
-      last.source === extent.source &&
-      extent.at - (last.at + last.end - last.start) <= MERGE_GAP_PAGES &&
-      extent.at + extent.end - extent.start - first.at <= MERGED_READ_PAGES &&
-      extent.end - extent.start < MERGED_READ_PAGES / 4;
-    if (near) run?.push(extent);
-    else runs.push([extent]);
-  }
-  return runs;
-}
-
-/** Joins ranges of one kind that touch, and turns pages into bytes. */
-class Merger<Kind extends string> {
-  readonly #emit: (start: number, end: number, kind: Kind) => boolean;
-  #held: { start: number; end: number; kind: Kind } | undefined;
-  #stopped = false;
-
-  constructor(emit: (start: number, end: number, kind: Kind) => boolean) {
-    this.#emit = emit;
-  }
-
-  add(start: number, end: number, kind: Kind): boolean {
-    if (this.#held !== undefined && this.#held.end === start && this.#held.kind === kind) {
-      this.#held.end = end;
-      return true;
-    }
-    this.#flush();
-    this.#held = { start, end, kind };
-    return !this.#stopped;
-  }
-
-  finish(): void {
-    if (!this.#stopped) this.#flush();
-  }
-
-  #flush(): void {
-    if (this.#held === undefined) return;
-    this.#stopped = !this.#emit(this.#held.start * PAGE_BYTES, this.#held.end * PAGE_BYTES, this.#held.kind);
-    this.#held = undefined;
   }
 }

@@ -102,12 +102,19 @@ export class AzureState {
 /** Two processes on one folder would destroy it: the folder names its owner, and a living owner keeps others out. */
 async function takeFolder(folder: string): Promise<void> {
   const path = join(folder, "owner");
-  const owner = Number(await readFile(path, "utf8").catch(() => "0"));
-  if (owner !== 0 && owner !== process.pid && isAlive(owner))
-    throw new HoldfastFailure("conflict", "DataFolderInUse", `Process ${owner} already works in ${folder}`, {
+  const [owner = "0", born = ""] = (await readFile(path, "utf8").catch(() => "0")).split(" ");
+  const pid = Number(owner);
+  if (pid !== 0 && pid !== process.pid && isAlive(pid) && born === (await birthOf(pid)))
+    throw new HoldfastFailure("conflict", "DataFolderInUse", `Process ${pid} already works in ${folder}`, {
       hint: `Stop that process or use another --data folder; if it is not a simulated Azure, remove ${path}.`,
     });
-  await writeFile(path, String(process.pid), { mode: 0o600 });
+  await writeFile(path, `${process.pid} ${await birthOf(process.pid)}`, { mode: 0o600 });
+}
+
+/** When a process started, where the system tells: another process with the number of a dead one is not its owner. */
+async function birthOf(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
 function isAlive(pid: number): boolean {

@@ -281,18 +281,16 @@ describe("disks, through the official client", () => {
   it("have at most so many incremental snapshots", async () => {
     const limited = await startTestAzure(testEstate({ limits: { snapshotsPerDisk: 2 } }));
     const take = (name: string, incremental = true) =>
-      limited
-        .compute()
-        .snapshots.createOrUpdate(
-          "demo",
-          name,
-          {
-            location: LOCATION,
-            incremental,
-            creationData: { createOption: "Copy", sourceResourceId: id("disks", "web-01_OsDisk") },
-          },
-          POLL,
-        );
+      limited.compute().snapshots.createOrUpdate(
+        "demo",
+        name,
+        {
+          location: LOCATION,
+          incremental,
+          creationData: { createOption: "Copy", sourceResourceId: id("disks", "web-01_OsDisk") },
+        },
+        POLL,
+      );
     await take("one");
     await take("two");
     await expect(take("three")).rejects.toMatchObject({

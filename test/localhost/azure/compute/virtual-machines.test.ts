@@ -128,6 +128,9 @@ describe("virtual machines, through the official client", () => {
       message: expect.stringContaining("active shared access signature"),
     });
     await compute.disks.revokeAccess("demo", "shared-os", POLL);
+    await expect(
+      machine("doubled", await emptyDisk("doubled"), [`${GROUP}/providers/Microsoft.Compute/disks/doubled`]),
+    ).rejects.toMatchObject({ code: "InvalidParameter" });
     await expect(machine("missing", id("disks", "missing"))).rejects.toMatchObject({ statusCode: 404 });
     await expect(machine("named", os, [], { osProfile: { computerName: "x" } })).rejects.toMatchObject({
       code: "InvalidParameter",
@@ -138,6 +141,17 @@ describe("virtual machines, through the official client", () => {
       }),
     ).rejects.toMatchObject({ statusCode: 404 });
     expect((await compute.disks.get("demo", "shared-os")).managedBy).toBeUndefined();
+  });
+
+  it("do not start while someone reads a disk of theirs", async () => {
+    await compute.virtualMachines.deallocate("demo", "web-01", POLL);
+    await compute.disks.grantAccess("demo", "web-01_OsDisk", { access: "Read", durationInSeconds: 600 }, POLL);
+    expect((await compute.disks.get("demo", "web-01_OsDisk")).diskState).toBe("ActiveSASFrozen");
+    await expect(compute.virtualMachines.start("demo", "web-01", POLL)).rejects.toMatchObject({
+      code: "OperationNotAllowed",
+    });
+    await compute.disks.revokeAccess("demo", "web-01_OsDisk", POLL);
+    await compute.virtualMachines.start("demo", "web-01", POLL);
   });
 
   it("can fail to be provisioned after they were accepted", async () => {

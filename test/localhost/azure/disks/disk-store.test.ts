@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -273,10 +274,16 @@ describe("the disk store", () => {
     await store.close();
   });
 
-  it("lets only one process work in a folder", async () => {
+  it("lets only one process work in a folder, and takes over from a dead one", async () => {
     const folder = await newFolder();
-    await writeFile(join(folder, "owner"), String(process.ppid));
+    const birth =
+      (await readFile(`/proc/${process.ppid}/stat`, "utf8").catch(() => "")).replace(/^.*\) /s, "").split(" ")[19] ??
+      "";
+    await writeFile(join(folder, "owner"), `${process.ppid} ${birth}`);
     await expect(AzureState.open(folder)).rejects.toMatchObject({ code: "DataFolderInUse" });
+    const { pid = 0 } = spawnSync(process.execPath, ["--version"]);
+    await writeFile(join(folder, "owner"), `${pid} 1`);
+    await (await AzureState.open(folder)).close();
   });
 });
 
