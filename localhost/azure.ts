@@ -46,6 +46,7 @@ async function main(): Promise<void> {
     estate,
     estatePath: path,
     upstream: values.upstream,
+    onNotice: (message) => process.stderr.write(`${message}\n`),
     identityHeader: values["identity-header"],
   });
   process.stdout.write(

@@ -45,6 +45,8 @@ export interface AzureOptions {
   readonly upstream?: string | undefined;
   /** What managed-identity callers must send; kept from the first start if absent. */
   readonly identityHeader?: string | undefined;
+  /** Told what its user should know. */
+  readonly onNotice?: ((message: string) => void) | undefined;
   readonly onDefect?: ((message: string) => void) | undefined;
 }
 
@@ -80,12 +82,17 @@ export async function startAzure(options: AzureOptions): Promise<RunningAzure> {
     limits: estate.limits,
     pageSize: estate.pageSize,
     tenant: estate.tenant,
+    operationFault: (call) => faults.operationFault(call),
     grantedShare: (call) => faults.grantedShare(call),
     dataOrigin: () => address.origin,
     blobOrigin: estate.blobOrigin,
     now,
   };
-  await buildEstate(world, estate, options.estatePath);
+  const isOther = (await buildEstate(world, estate, options.estatePath)) === "kept-another";
+  if (isOther)
+    options.onNotice?.(
+      `${options.dataFolder} was built from another estate and keeps it; use a new --data folder for this one.`,
+    );
   const identityHeader = await keptHeader(state, options.identityHeader);
   const principals = principalsOf(estate.principals);
   const tokens = new Tokens({ keys, principals, tenant: estate.tenant, issuerOrigin: () => address.origin, now });
@@ -158,6 +165,8 @@ function faultSource(world: World, faults: FaultPlan): FaultSource {
     faultsFor: (surface, operation, call) => (surface === "control" ? [] : faults.faultsFor(surface, operation, call)),
     strike: async (fault, call) => {
       if (fault.kind === "snapshot-vanishes") await vanish(world, call);
+      if (fault.kind === "operation-fails")
+        faults.failOperation(call, { status: 409, code: fault.code, message: fault.message });
       if (fault.kind === "sas-expires-early") faults.shorten(call, fault.share);
     },
   };

@@ -61,7 +61,7 @@ function routeOf(parts: ArmParts, call: Call): Route<Principal> {
           showResource(parts, call, caller, id, apiVersion),
         ),
     };
-  const handler = parts.routes[`${call.method} ${target.key}`];
+  const handler = parts.routes[`${call.method} ${target.key}`] ?? registration(call.method, target);
   if (handler === undefined) throw unknownRoute(parts.routes, call, target);
   return {
     operation: `${call.method} ${target.key.replaceAll("/{}", "")}`,
@@ -169,6 +169,23 @@ function checkedVersion(call: Call): string {
       `No registered resource provider found for API version '${version}'. The supported api-versions lie between '${OLDEST_VERSION}' and '${NEWEST_VERSION}'.`,
     );
   return version;
+}
+
+/** Every provider is registered, whoever asks. */
+function registration(method: string, target: Target): ArmHandler | undefined {
+  const [first, ...more] = target.parts;
+  const asks = first === undefined && method === "GET";
+  const registers =
+    first?.[0].toLowerCase() === "register" && first[1] === undefined && more.length === 0 && method === "POST";
+  if (target.provider === undefined || target.group !== undefined || !(asks || registers)) return undefined;
+  const { provider: namespace, subscription } = target;
+  return () =>
+    json(200, {
+      id: `/subscriptions/${subscription}/providers/${namespace}`,
+      namespace,
+      registrationState: "Registered",
+      resourceTypes: [],
+    });
 }
 
 function unknownRoute(routes: ArmRoutes, call: Call, target: Target): AzureError {

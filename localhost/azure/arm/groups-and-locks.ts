@@ -5,6 +5,7 @@ import { guidOf } from "../compute/disk-model.ts";
 import { AzureError } from "../http/azure-error.ts";
 import { type Answer, json } from "../http/call.ts";
 import type { Principal } from "../identity/principals.ts";
+import { locationSchema } from "./location.ts";
 import { drop, keep, type Resource, render } from "./resources.ts";
 import { groupId, nameOf, subscriptionOf } from "./target.ts";
 import { type ArmHandler, type ArmRoutes, accepted, begin, bodyOf, listOf, page, type World } from "./world.ts";
@@ -14,7 +15,7 @@ export const LOCKS = "Microsoft.Authorization/locks";
 const SUBSCRIPTION_KEY = "subscription/";
 
 const groupSchema = z.looseObject({
-  location: z.string().min(1).optional(),
+  location: locationSchema.optional(),
   tags: z.record(z.string(), z.string()).optional(),
   managedBy: z.string().optional(),
 });

@@ -68,7 +68,10 @@ export class Resources {
   /** Nested resources of a type below `id`. */
   below(id: string, type: string): Resource[] {
     const prefix = `${id.toLowerCase()}/`;
-    return this.ofType(type).filter((resource) => resource.id.toLowerCase().startsWith(prefix));
+    const found: Resource[] = [];
+    for (const [key, resource] of this.#byType.get(type.toLowerCase()) ?? [])
+      if (key.startsWith(prefix)) found.push(resource);
+    return found;
   }
 
   #index(id: string, resource: Resource | undefined): void {

@@ -7,7 +7,7 @@ import { type Answer, type Call, headerOf, json, jsonBody } from "../http/call.t
 import type { Principal } from "../identity/principals.ts";
 import type { AzureState } from "../state/azure-state.ts";
 import type { Entry } from "../state/entry.ts";
-import type { OperationFailure, Operations } from "./operations.ts";
+import type { OperationFailure, Operations, PlannedOperation } from "./operations.ts";
 import { etagOf, inSubscription, type Resource, type Resources, render } from "./resources.ts";
 import { groupId, resourceId, type Target } from "./target.ts";
 
@@ -26,6 +26,8 @@ export interface World {
   readonly limits: Limits;
   readonly pageSize: number;
   readonly tenant: string;
+  /** How the operation that this request starts is to fail, if a fault says so. */
+  readonly operationFault: (call: Call) => OperationFailure | undefined;
   /** Share of a SAS's asked time that is granted; less than 1 only by a fault. */
   readonly grantedShare: (call: Call) => number;
   /** Scheme and host of this process's own socket: where disks are read and written. */
@@ -116,6 +118,12 @@ export function checkEtag(request: ArmRequest, existing: Resource | undefined): 
   if (ifNoneMatch === "*" && existing !== undefined) throw failed();
 }
 
+/** An operation that was started, and whether it will fail: by its own outcome, or by a fault. */
+export interface StartedOperation extends PlannedOperation {
+  readonly failed: boolean;
+  readonly faulted: boolean;
+}
+
 /** Starts a long-running operation and gives what its acceptance needs. */
 export function begin(
   world: World,
@@ -123,8 +131,10 @@ export function begin(
   location: string,
   kind: string,
   outcome: { readonly failure?: OperationFailure | undefined; readonly result?: unknown } = {},
-) {
-  return world.operations.plan({
+): StartedOperation {
+  const fault = world.operationFault(request.call);
+  const failure = fault ?? outcome.failure;
+  const planned = world.operations.plan({
     origin: request.call.origin,
     subscription: request.subscription,
     location,
@@ -133,16 +143,14 @@ export function begin(
     kind,
     ...(request.call.method === "PATCH" ? { resource: request.id } : {}),
     ...outcome,
+    failure,
   });
+  return { ...planned, failed: failure !== undefined, faulted: fault !== undefined };
 }
 
-/** Writes entries and answers 202 with the operation's headers. */
-export async function accepted(
-  world: World,
-  entries: readonly Entry[],
-  operation: { headers: Record<string, string>; entries: Entry[] },
-): Promise<Answer> {
-  await world.state.commit([...entries, ...operation.entries]);
+/** Writes entries and answers 202 with the operation's headers; an operation that a fault lets fail changes nothing. */
+export async function accepted(world: World, entries: readonly Entry[], operation: StartedOperation): Promise<Answer> {
+  await world.state.commit([...(operation.faulted ? [] : entries), ...operation.entries]);
   return { status: 202, headers: operation.headers };
 }
 

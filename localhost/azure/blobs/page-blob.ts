@@ -141,8 +141,11 @@ export async function writePages(disks: DiskStore, blob: PageBlob, call: Call): 
 }
 
 async function* pieces(disks: DiskStore, blob: PageBlob, range: ByteRange): AsyncGenerator<Buffer> {
-  for (let at = range.start; at < range.end; at += STREAM_PIECE_BYTES)
+  for (let at = range.start; at < range.end; at += STREAM_PIECE_BYTES) {
+    if (disks.find(blob.volume) === undefined)
+      throw new AzureError(404, "BlobNotFound", "The specified blob does not exist."); // gone while it was sent
     yield await readBytes(disks, blob, { start: at, end: Math.min(range.end, at + STREAM_PIECE_BYTES) });
+  }
 }
 
 async function readBytes(disks: DiskStore, blob: PageBlob, { start, end }: ByteRange): Promise<Buffer> {

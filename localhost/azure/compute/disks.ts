@@ -1,6 +1,7 @@
 // Managed disks: created empty, from an image, a snapshot, a restore point or another disk, or for an upload; grown,
 // changed and deleted, under Azure's conditions.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
 import {
@@ -41,7 +42,7 @@ const changeable = {
   sku: z.looseObject({ name: z.string() }).optional(),
 };
 const createSchema = z.looseObject({
-  location: z.string().min(1),
+  location: locationSchema,
   zones: z.array(z.string()).optional(),
   ...changeable,
   properties: z.looseObject({
@@ -128,6 +129,7 @@ const create: ArmHandler = async (world, request) => {
     inner: { volume: content.volume, ...(content.awaitsUpload ? { upload: "awaited" } : {}) },
     busyUntil: operation.doneAt,
     busyAs: "Creating",
+    failed: operation.failed,
   };
   const commit = () => world.state.commit([...content.entries, keep(asResource(disk)), ...operation.entries]);
   await (content.atRest === undefined ? commit() : world.disks.atRest([content.atRest], commit));
@@ -254,6 +256,7 @@ const update: ArmHandler = async (world, request) => {
     },
     busyUntil: operation.doneAt,
     busyAs: "Updating",
+    failed: operation.failed,
   };
   await world.state.commit([...growth, keep(asResource(changed)), ...operation.entries]);
   return json(202, render(asResource(changed), world.now()), operation.headers);

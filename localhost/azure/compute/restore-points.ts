@@ -1,6 +1,7 @@
 // Restore point collections, restore points and disk restore points. A restore point freezes all disks of its VM at one
 // instant; how consistent it is follows from what was asked, the VM's power state, its agent and how its freeze goes.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import type { OperationFailure } from "../arm/operations.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
@@ -36,7 +37,7 @@ import { dropFrozen } from "./snapshots.ts";
 import { agentState, asVm, type Vm, volumesOf } from "./vm-model.ts";
 
 const collectionSchema = z.looseObject({
-  location: z.string().min(1),
+  location: locationSchema,
   tags: z.record(z.string(), z.string()).optional(),
   properties: z.looseObject({
     source: z.looseObject({ id: z.string().min(1) }),
@@ -180,7 +181,7 @@ const putPoint: ArmHandler = async (world, request) => {
     inner: { vmId: vm.properties.vmId },
     busyUntil: operation.doneAt,
     busyAs: "Creating",
-    failed: consistency.failure !== undefined,
+    failed: operation.failed,
   };
   const entries: Entry[] = [...planned.flatMap((one) => one.entries), keep(point), ...operation.entries];
   await world.disks.atRest(

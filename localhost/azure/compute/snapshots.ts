@@ -1,5 +1,6 @@
 // Snapshots of disks. In the store they cost nothing and are there at once; `completionPercent` follows the operation.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import { drop, keep, render } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
 import {
@@ -21,7 +22,7 @@ import { beginGetAccess, endGetAccess, refuseWhileShared } from "./disk-access.t
 import { asDisk, asResource, type Disk, familyOf, guidOf, SNAPSHOTS, showSnapshot } from "./disk-model.ts";
 
 const createSchema = z.looseObject({
-  location: z.string().min(1),
+  location: locationSchema,
   tags: z.record(z.string(), z.string()).optional(),
   sku: z.looseObject({ name: z.string() }).optional(),
   properties: z.looseObject({
@@ -92,6 +93,7 @@ const put: ArmHandler = async (world, request) => {
     inner: { volume },
     busyUntil: operation.doneAt,
     busyAs: "Creating",
+    failed: operation.failed,
   };
   await world.disks.atRest([source.inner.volume], () =>
     world.state.commit([
@@ -141,6 +143,7 @@ const update: ArmHandler = async (world, request) => {
     properties: { ...snapshot.properties, ...(networkAccessPolicy === undefined ? {} : { networkAccessPolicy }) },
     busyUntil: operation.doneAt,
     busyAs: "Updating",
+    failed: operation.failed,
   };
   await world.state.commit([keep(asResource(changed)), ...operation.entries]);
   return json(202, render(asResource(changed), world.now()), operation.headers);

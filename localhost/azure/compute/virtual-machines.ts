@@ -1,5 +1,6 @@
 // Virtual machines: listed, read with their instance view, made of attached disks, changed, started, stopped, deleted.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import type { OperationFailure } from "../arm/operations.ts";
 import { drop, keep } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
@@ -51,7 +52,7 @@ const osDiskSchema = z.looseObject({
   name: z.string().optional(),
 });
 const vmSchema = z.looseObject({
-  location: z.string().min(1).optional(),
+  location: locationSchema.optional(),
   tags: z.record(z.string(), z.string()).optional(),
   zones: z.array(z.string()).optional(),
   identity: z.unknown().optional(),
@@ -163,7 +164,7 @@ const create = async (world: World, request: ArmRequest, body: VmBody) => {
     },
     busyUntil: operation.doneAt,
     busyAs: "Creating",
-    failed: outcome.failure !== undefined,
+    failed: operation.failed,
   };
   await world.state.commit([...attach.entries, keep(vmAsResource(vm)), ...operation.entries]);
   return json(201, showVm(world, vm, false), operation.headers);
@@ -197,7 +198,7 @@ const change = async (world: World, request: ArmRequest, vm: Vm, body: VmBody) =
     },
     busyUntil: operation.doneAt,
     busyAs: "Updating",
-    failed: false,
+    failed: operation.failed,
   };
   await world.state.commit([
     ...attach.entries,

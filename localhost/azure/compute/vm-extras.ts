@@ -1,6 +1,7 @@
 // What is done inside a machine through ARM: extensions and run commands. Nothing runs in a simulated machine; the answers
 // follow its power state and its agent, which is what a backup product must cope with.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import type { OperationFailure } from "../arm/operations.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
@@ -13,7 +14,7 @@ const EXTENSIONS = `${VIRTUAL_MACHINES}/extensions`;
 const VM = "microsoft.compute/virtualmachines";
 
 const extensionSchema = z.looseObject({
-  location: z.string().min(1),
+  location: locationSchema,
   tags: z.record(z.string(), z.string()).optional(),
   properties: z.looseObject({ publisher: z.string(), type: z.string(), typeHandlerVersion: z.string().optional() }),
 });
@@ -71,7 +72,7 @@ const putExtension: ArmHandler = async (world, request) => {
     inner: {},
     busyUntil: operation.doneAt,
     busyAs: "Creating",
-    failed: failure !== undefined,
+    failed: operation.failed,
   };
   await world.state.commit([keep(extension), ...operation.entries]);
   return json(existing === undefined ? 201 : 200, render(extension, world.now()), operation.headers);

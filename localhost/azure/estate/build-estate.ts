@@ -1,5 +1,6 @@
 // Making an estate real: its description becomes resources and volumes, committed in a few large steps. Done once, when the
 // data folder is new; afterwards the folder is the truth.
+import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import { groupResource, LOCKS, subscriptionKey } from "../arm/groups-and-locks.ts";
@@ -23,9 +24,17 @@ interface BuiltImage {
   readonly sizeBytes: number;
 }
 
-/** `path` of the estate file: image paths are relative to it. */
-export async function buildEstate(world: World, estate: Estate, path: string | undefined): Promise<void> {
-  if (world.state.document(BUILT) !== undefined) return;
+/** `path` of the estate file: image paths are relative to it. Says whether a folder that is not new had another estate. */
+export async function buildEstate(
+  world: World,
+  estate: Estate,
+  path: string | undefined,
+): Promise<"built" | "kept" | "kept-another"> {
+  const described = createHash("sha256")
+    .update(JSON.stringify([estate.subscriptions, estate.images]))
+    .digest("hex");
+  const kept = world.state.document(BUILT);
+  if (kept !== undefined) return kept === described ? "kept" : "kept-another";
   const images = await buildImages(world, estate, path);
   const entries: Entry[] = estate.faults.map((rule) => ({
     kind: "document",
@@ -38,7 +47,8 @@ export async function buildEstate(world: World, estate: Estate, path: string | u
   }
   for (let at = 0; at < entries.length; at += ENTRIES_PER_COMMIT)
     await world.state.commit(entries.slice(at, at + ENTRIES_PER_COMMIT));
-  await world.state.commit([{ kind: "document", key: BUILT, value: true }]);
+  await world.state.commit([{ kind: "document", key: BUILT, value: described }]);
+  return "built";
 }
 
 async function buildImages(

@@ -1,5 +1,6 @@
 // The estate file: what there is in the simulated Azure when its data folder is new, and how it behaves. YAML or JSON.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import { faultRuleSchema } from "../faults/fault-plan.ts";
 import { principalSchema } from "../identity/principals.ts";
 import { workloadSchema } from "../life/workload.ts";
@@ -50,7 +51,7 @@ const classicVmSchema = z.strictObject({
 
 const groupSchema = z.strictObject({
   name: z.string().min(1),
-  location: z.string().min(1),
+  location: locationSchema,
   lock: z.enum(["CanNotDelete", "ReadOnly"]).optional(),
   virtualMachines: z.array(vmSchema).default([]),
   classicMachines: z.array(classicVmSchema).default([]),

@@ -2,6 +2,7 @@
 // injected. Rules come from the estate file and the control endpoint and are kept; each rule draws from its own sequence,
 // so one rule's run repeats whatever the other rules do.
 import { z } from "zod";
+import type { OperationFailure } from "../arm/operations.ts";
 import { sequence } from "../disks/generated-content.ts";
 import type { Call } from "../http/call.ts";
 import type { AzureState } from "../state/azure-state.ts";
@@ -20,11 +21,19 @@ export const faultSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: kind("lost-answer") }),
   /** The snapshot, restore point or disk the request names is deleted first, whatever uses it. */
   z.strictObject({ kind: kind("snapshot-vanishes") }),
+  /** The request is accepted; the operation it starts fails when its time is over. What it was to make is there as Failed. */
+  z.strictObject({
+    kind: kind("operation-fails"),
+    code: z.string().min(1).default("InternalExecutionError"),
+    message: z.string().default("An internal execution error occurred. Please retry later."),
+  }),
   /** Of the time a SAS was asked for, only this share is granted; its owner is not told. */
   z.strictObject({ kind: kind("sas-expires-early"), share: z.number().min(0).max(1).default(0) }),
   /** Azure's clock is wrong by this much while the rule stands; probability does not apply. */
   z.strictObject({ kind: kind("clock-skew"), skewSeconds: z.number() }),
 ]);
+
+const pattern = z.string().refine(isPattern, "Not a regular expression");
 
 export const faultRuleSchema = z.strictObject({
   name: z.string().min(1),
@@ -32,9 +41,9 @@ export const faultRuleSchema = z.strictObject({
   /** The surface: arm, blob, identity, keys; all if absent. */
   surface: z.string().optional(),
   /** Regular expression on the operation's name, for example `disks/beginGetAccess`. */
-  operation: z.string().optional(),
+  operation: pattern.optional(),
   /** Regular expression on path and query. */
-  url: z.string().optional(),
+  url: pattern.optional(),
   probability: z.number().min(0).max(1).default(1),
   seed: z.number().int().default(1),
   /** At most so often. */
@@ -55,6 +64,7 @@ const KEY = "fault/";
 export class FaultPlan {
   readonly #rules = new Map<string, LiveRule>();
   readonly #shortened = new WeakMap<Call, number>();
+  readonly #failing = new WeakMap<Call, OperationFailure>();
 
   constructor(state: AzureState) {
     state.watch((key, value) => {
@@ -93,6 +103,15 @@ export class FaultPlan {
     return this.#shortened.get(call) ?? 1;
   }
 
+  /** The operation that this request starts fails. */
+  failOperation(call: Call, failure: OperationFailure): void {
+    this.#failing.set(call, failure);
+  }
+
+  operationFault(call: Call): OperationFailure | undefined {
+    return this.#failing.get(call);
+  }
+
   skewMs(): number {
     let seconds = 0;
     for (const { rule } of this.#rules.values())
@@ -103,6 +122,15 @@ export class FaultPlan {
   /** Every rule with how often it struck. */
   report(): { rule: FaultRule; injected: number }[] {
     return [...this.#rules.values()].map(({ rule, injected }) => ({ rule, injected }));
+  }
+}
+
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

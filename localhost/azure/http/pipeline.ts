@@ -45,7 +45,10 @@ export function requestListener(surfaces: readonly Surface[], faults: FaultSourc
     } catch (thrown) {
       answer = surface.refusal(call, asAzureError(thrown, call, log));
     }
-    await send(call, response, answer, injected).catch(() => response.destroy());
+    await send(call, response, answer, injected).catch((thrown: unknown) => {
+      if (!response.destroyed && !(thrown instanceof AzureError)) log.defect(defectOf(call, thrown)); // else the client went away
+      response.destroy();
+    });
   };
 }
 
@@ -80,8 +83,13 @@ async function before(fault: Fault, call: Call, faults: FaultSource): Promise<vo
 
 function asAzureError(thrown: unknown, call: Call, log: PipelineLog): AzureError {
   if (thrown instanceof AzureError) return thrown;
-  log.defect(`${call.method} ${call.url.split("?")[0]}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
+  log.defect(defectOf(call, thrown));
   return new AzureError(500, "InternalServerError", "The simulated Azure met an internal error; see its log.");
+}
+
+/** Without the query: it may hold a signature. */
+function defectOf(call: Call, thrown: unknown): string {
+  return `${call.method} ${call.url.split("?")[0]}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`;
 }
 
 async function send(call: Call, response: ServerResponse, answer: Answer, injected: readonly Fault[]): Promise<void> {

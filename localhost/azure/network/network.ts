@@ -1,5 +1,6 @@
 // Networks as far as virtual machines need them: resources that keep what they are given. Nothing is routed.
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
 import {
@@ -25,11 +26,17 @@ const KEPT_AS_GIVEN = [
 ];
 
 const schema = z.looseObject({
-  location: z.string().min(1),
+  location: locationSchema,
   tags: z.record(z.string(), z.string()).optional(),
   sku: z.looseObject({}).optional(),
   zones: z.array(z.string()).optional(),
-  properties: z.looseObject({}).default({}),
+  properties: z
+    .looseObject({
+      subnets: z
+        .array(z.looseObject({ name: z.string().min(1), properties: z.looseObject({}).default({}) }))
+        .optional(),
+    })
+    .default({}),
 });
 
 export const networkRoutes: ArmRoutes = Object.assign({}, ...KEPT_AS_GIVEN.map(routesOf), {

@@ -2,6 +2,7 @@
 // whoever starts Azurite can give it the same ones.
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { locationSchema } from "../arm/location.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
 import { type ArmHandler, type ArmRoutes, bodyOf, checkEtag, listOf, type World } from "../arm/world.ts";
@@ -12,7 +13,7 @@ export const STORAGE_ACCOUNTS = "Microsoft.Storage/storageAccounts";
 const ACCOUNT = "microsoft.storage/storageaccounts";
 
 const accountSchema = z.looseObject({
-  location: z.string().min(1),
+  location: locationSchema,
   kind: z.string().default("StorageV2"),
   sku: z.looseObject({
     name: z.enum([

@@ -217,30 +217,30 @@ describe("Resource Manager", () => {
 
 describe("Resource Manager, with a throttle and slow operations", () => {
   it("answers 429 with Retry-After, and the client waits and goes on", async () => {
-    const throttled = await startTestAzure(testEstate({ throttle: { requestsPerSecond: 20, burst: 3 } }));
+    const throttled = await startTestAzure(testEstate({ throttle: { requestsPerSecond: 1, burst: 1 } }));
     const statuses: number[] = [];
-    for (let index = 0; index < 8; index += 1) statuses.push((await throttled.arm("GET", `${DISKS}/none`)).status);
+    for (let index = 0; index < 4; index += 1) statuses.push((await throttled.arm("GET", `${DISKS}/none`)).status);
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(0);
     const refused = await throttled.arm("GET", `${DISKS}/none`);
     if (refused.status === 429) expect(refused).toMatchObject({ code: "SubscriptionRequestsThrottled" });
-    const patient = computeClient(throttled.origin, "owner", 3);
+    const patient = computeClient(throttled.origin, "owner", 5);
     expect((await patient.virtualMachines.get("demo", "web-01")).name).toBe("web-01");
     await throttled.stop();
   });
 
   it("lets operations take their time, and finishes them across a restart", async () => {
-    const slow = await startTestAzure(testEstate({ operationMs: 1500 }));
+    const slow = await startTestAzure(testEstate({ operationMs: 3000 }));
     const started = await slow.arm("PUT", `${DISKS}/slow`, disk);
     expect(started.status).toBe(202);
     expect(started.body).toMatchObject({ properties: { provisioningState: "Creating" } });
     const status = new URL(String(started.headers.get("azure-asyncoperation")));
     expect((await slow.arm("GET", status.pathname + status.search)).body.status).toBe("InProgress");
     expect((await slow.arm("GET", `${status.pathname}${status.search}&monitor=true`)).status).toBe(202);
-    expect(started.headers.get("retry-after")).toBe("2");
+    expect(started.headers.get("retry-after")).toBe("3");
     await slow.close();
-    const again = await startTestAzure(testEstate({ operationMs: 1500 }), slow.dataFolder);
+    const again = await startTestAzure(testEstate({ operationMs: 3000 }), slow.dataFolder);
     await expect
-      .poll(async () => (await again.arm("GET", status.pathname + status.search)).body.status, { timeout: 4000 })
+      .poll(async () => (await again.arm("GET", status.pathname + status.search)).body.status, { timeout: 8000 })
       .toBe("Succeeded");
     expect((await again.arm("GET", `${DISKS}/slow`)).body).toMatchObject({
       properties: { provisioningState: "Succeeded" },

@@ -119,6 +119,24 @@ describe("faults on request", () => {
     });
   });
 
+  it("let an operation fail after it was accepted: what it makes is Failed, what it deletes stays", async () => {
+    await fault({
+      fault: { kind: "operation-fails", code: "DiskServiceInternalError" },
+      operation: "^(PUT|DELETE) microsoft.compute/disks$",
+      times: 2,
+    });
+    await expect(disk("halfway")).rejects.toMatchObject({
+      message: expect.stringContaining("DiskServiceInternalError"),
+    });
+    expect((await compute.disks.get("demo", "halfway")).provisioningState).toBe("Failed");
+    await expect(compute.disks.delete("demo", "halfway", POLL)).rejects.toMatchObject({
+      message: expect.stringContaining("DiskServiceInternalError"),
+    });
+    expect((await compute.disks.get("demo", "halfway")).name).toBe("halfway");
+    await compute.disks.delete("demo", "halfway", POLL);
+    await expect(compute.disks.get("demo", "halfway")).rejects.toMatchObject({ statusCode: 404 });
+  });
+
   it("set the clock wrong", async () => {
     const sas = await snapshot("s-skew");
     await fault({ fault: { kind: "clock-skew", skewSeconds: 3600 } });
@@ -154,6 +172,7 @@ describe("faults on request", () => {
   it("are refused when they make no sense", async () => {
     await expect(fault({ fault: { kind: "earthquake" } })).rejects.toThrow("InvalidParameter");
     await expect(fault({ fault: { kind: "drop" }, probability: 2 })).rejects.toThrow("InvalidParameter");
+    await expect(fault({ fault: { kind: "drop" }, operation: "(" })).rejects.toThrow("InvalidParameter");
     await expect(azure.control("GET", "nothing")).rejects.toThrow("NotFound");
   });
 });

@@ -7,9 +7,13 @@ import { ComputeManagementClient } from "@azure/arm-compute";
 import { StorageManagementClient } from "@azure/arm-storage";
 import type { Pipeline } from "@azure/core-rest-pipeline";
 import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
+import { vi } from "vitest";
 import type { EstateInput } from "../../../../localhost/azure/estate/estate-schema.ts";
 import { checkedEstate } from "../../../../localhost/azure/estate/read-estate.ts";
 import { startAzure } from "../../../../localhost/azure/start.ts";
+
+// Other work may share the machine: slow is not wrong here.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 export const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
 export const ARM_AUDIENCE = "https://management.azure.com/";

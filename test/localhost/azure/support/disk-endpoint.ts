@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { vi } from "vitest";
 import { AccessGrants } from "../../../../localhost/azure/blobs/access-grants.ts";
 import { blobSurface } from "../../../../localhost/azure/blobs/blob-surface.ts";
 import { DiskStore } from "../../../../localhost/azure/disks/disk-store.ts";
@@ -9,6 +10,8 @@ import { FaultPlan } from "../../../../localhost/azure/faults/fault-plan.ts";
 import { listen } from "../../../../localhost/azure/http/listener.ts";
 import { requestListener } from "../../../../localhost/azure/http/pipeline.ts";
 import { AzureState } from "../../../../localhost/azure/state/azure-state.ts";
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 export async function startDiskEndpoint() {
   const folder = await mkdtemp(join(tmpdir(), "azure-blobs-"));
