@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bigEstate, defaultEstate } from "../../../../localhost/azure/estate/built-in-estates.ts";
 import { checkedEstate, readEstate } from "../../../../localhost/azure/estate/read-estate.ts";
-import { POLL, pageBlob, SUBSCRIPTION, startTestAzure } from "../support/azure.ts";
+import { POLL, pageBlob, SUBSCRIPTION, startTestAzure, testEstate } from "../support/azure.ts";
 
 let folder: string;
 
@@ -99,6 +99,26 @@ operationMs: 0
     await compute.disks.revokeAccess("demo", "own_OsDisk", POLL);
     await expect(compute.virtualMachines.delete("demo", "own", POLL)).rejects.toMatchObject({ code: "ScopeLocked" });
     await azure.close();
+  });
+
+  it("are built once; another estate for the same folder is not, and that is said", async () => {
+    const dataFolder = join(folder, "kept");
+    const notices: string[] = [];
+    const { startAzure } = await import("../../../../localhost/azure/start.ts");
+    const run = async (input: ReturnType<typeof testEstate>) => {
+      const azure = await startAzure({
+        port: 0,
+        dataFolder,
+        estate: checkedEstate(input),
+        onNotice: (message) => notices.push(message),
+      });
+      await azure.close();
+    };
+    await run(testEstate());
+    await run(testEstate());
+    expect(notices).toEqual([]);
+    await run(testEstate({ subscriptions: bigEstate(1).subscriptions, images: bigEstate(1).images ?? {} }));
+    expect(notices).toEqual([expect.stringContaining("another estate")]);
   });
 
   it("are refused with the place of the mistake", async () => {
