@@ -57,7 +57,8 @@ function discovery(parts: IdentityParts, call: Call): Answer {
   const tenant = tenantOf(parts, call);
   const at = `${call.origin}/${tenant}`;
   return json(200, {
-    issuer: parts.tokens.issuer,
+    // Clients insist that it is the authority they asked; tokens name this process's own address (tokens.ts).
+    issuer: `${call.origin}/${parts.tenant}/v2.0`,
     authorization_endpoint: `${at}/oauth2/v2.0/authorize`,
     token_endpoint: tenant === "adfs" ? `${at}/oauth2/token` : `${at}/oauth2/v2.0/token`,
     jwks_uri: `${at}/discovery/v2.0/keys`,
