@@ -2,9 +2,10 @@
 // data folder (or builds the estate into a new one); closing stops life first, then the socket, then the files.
 import { randomBytes } from "node:crypto";
 import { armSurface } from "./arm/arm-surface.ts";
-import { roleAssignmentRoutes, scopeRoutes } from "./arm/groups-and-locks.ts";
+import { scopeRoutes } from "./arm/groups-and-locks.ts";
 import { Operations } from "./arm/operations.ts";
 import { Resources } from "./arm/resources.ts";
+import { roleAssignmentRoutes } from "./arm/role-assignments.ts";
 import { Throttle } from "./arm/throttle.ts";
 import type { ArmRoutes, World } from "./arm/world.ts";
 import { AccessGrants } from "./blobs/access-grants.ts";

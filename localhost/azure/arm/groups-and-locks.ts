@@ -1,10 +1,8 @@
-// Subscriptions, resource groups, locks, role assignments: the parts of ARM that stand above all providers.
+// Subscriptions, resource groups and locks: the parts of ARM that stand above all providers.
 import { z } from "zod";
 import { collectGroup } from "../compute/collect-group.ts";
-import { guidOf } from "../compute/disk-model.ts";
 import { AzureError } from "../http/azure-error.ts";
 import { type Answer, json } from "../http/call.ts";
-import type { Principal } from "../identity/principals.ts";
 import { locationSchema } from "./location.ts";
 import { drop, keep, type Resource, render } from "./resources.ts";
 import { groupId, nameOf, subscriptionOf } from "./target.ts";
@@ -84,33 +82,6 @@ export const scopeRoutes: ArmRoutes = {
     return { status: 200 };
   },
 };
-
-/** Role assignments are read from the principals; there is nothing to change. */
-export function roleAssignmentRoutes(principals: ReadonlyMap<string, Principal>): ArmRoutes {
-  const list: ArmHandler = (world, request) => {
-    const wanted = /(?:principalId eq|assignedTo\()\s*'([^']+)'/i.exec(request.call.query.get("$filter") ?? "")?.[1];
-    const all = [...principals.values()].filter(({ objectId }) => wanted === undefined || objectId === wanted);
-    const items = all.flatMap(({ objectId, roles }) => roles.map(({ role, scope }) => ({ objectId, role, scope })));
-    return page(world, request, items, ({ objectId, role, scope }) => {
-      const name = guidOf("assignment", objectId, role, scope);
-      const roleDefinitionId = `/subscriptions/${request.subscription}/providers/Microsoft.Authorization/roleDefinitions/${guidOf("role", role)}`;
-      const properties = {
-        roleDefinitionId,
-        roleName: role,
-        principalId: objectId,
-        principalType: "ServicePrincipal",
-        scope,
-      };
-      return {
-        id: `${scope === "/" ? "" : scope}/providers/Microsoft.Authorization/roleAssignments/${name}`,
-        name,
-        type: "Microsoft.Authorization/roleAssignments",
-        properties,
-      };
-    });
-  };
-  return { "GET microsoft.authorization/roleassignments": list };
-}
 
 export function subscriptionOrRefuse(world: World, id: string): Subscription {
   const found = world.state.document(subscriptionKey(id)) as Subscription | undefined;

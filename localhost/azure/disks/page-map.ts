@@ -131,27 +131,41 @@ function replace(
     const to = Math.min(end, kidBase + span);
     kids[index] = replace(kids[index], level - 1, kidBase, from, to, extent && clip(extent, from, to));
   }
-  return kids.every((kid) => kid === undefined) ? undefined : new Inner(kids);
+  const isEmpty = extent === undefined && kids.every((kid) => kid === undefined);
+  return isEmpty ? undefined : new Inner(kids);
 }
 
 function replaceInLeaf(node: PageNode, start: number, end: number, extent: Extent | undefined): PageNode {
-  const extents: Extent[] = [];
-  const push = (piece: Extent) => {
-    const last = extents.at(-1);
-    if (last !== undefined && continues(last, piece)) extents[extents.length - 1] = { ...last, end: piece.end };
-    else extents.push(piece);
+  const old = extentsOfLeaf(node);
+  const first = countWhile(old, (one) => one.end <= start);
+  const after = countWhile(old, (one) => one.start < end);
+  const [head, tail] = [old[first], old[after - 1]];
+  const changed: Extent[] = [];
+  const push = (piece: Extent | undefined) => {
+    const last = changed.at(-1);
+    if (piece === undefined) return;
+    if (last !== undefined && continues(last, piece)) changed[changed.length - 1] = { ...last, end: piece.end };
+    else changed.push(piece);
   };
-  let placed = extent === undefined;
-  for (const old of extentsOfLeaf(node)) {
-    if (old.start < start) push(clip(old, 0, start));
-    if (!placed && extent !== undefined && old.end > start) {
-      push(extent);
-      placed = true;
-    }
-    if (old.end > end) push(clip(old, end, MAX_PAGES));
-  }
-  if (!placed && extent !== undefined) push(extent);
+  push(old[first - 1]);
+  if (head !== undefined && head.start < start) push(clip(head, 0, start));
+  push(extent);
+  if (after > first && tail !== undefined && tail.end > end) push(clip(tail, end, MAX_PAGES));
+  push(old[after]);
+  const extents = [...old.slice(0, Math.max(0, first - 1)), ...changed, ...old.slice(after + 1)];
   return extents.length === 0 ? undefined : new Leaf(extents);
+}
+
+/** How many extents at the beginning of the ordered list are so; the rest are not. */
+function countWhile(extents: readonly Extent[], isSo: (extent: Extent) => boolean): number {
+  let low = 0;
+  let high = extents.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isSo(extents[middle] as Extent)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function walk(

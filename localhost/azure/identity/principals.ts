@@ -46,12 +46,13 @@ export function principalsOf(declared: readonly DeclaredPrincipal[]): ReadonlyMa
 
 /** Whether a caller with these roles may do this in ARM. `action` is for example `Microsoft.Compute/disks/write`. */
 export function mayDo(principal: Principal, action: string, resourceId: string): boolean {
-  const id = resourceId.toLowerCase();
-  return principal.roles.some(({ role, scope }) => within(id, scope.toLowerCase()) && roleAllows(role, action));
+  return principal.roles.some(({ role, scope }) => isWithin(resourceId, scope) && roleAllows(role, action));
 }
 
-function within(id: string, scope: string): boolean {
-  return scope === "/" || id === scope || id.startsWith(`${scope}/`);
+/** Whether an id is a scope or lies below it. */
+export function isWithin(id: string, scope: string): boolean {
+  const [lower, above] = [id.toLowerCase(), scope.toLowerCase()];
+  return above === "/" || above === "" || lower === above || lower.startsWith(`${above}/`);
 }
 
 function roleAllows(role: string, action: string): boolean {

@@ -200,18 +200,43 @@ describe("Resource Manager", () => {
     expect((await azure.arm("DELETE", `${DISKS}/locked`)).status).toBe(202);
   });
 
-  it("tells who holds which role", async () => {
-    const all = (
-      await azure.arm("GET", `/subscriptions/${SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments`)
-    ).body.value as { properties: { principalId: string } }[];
-    const one = all[0]?.properties.principalId ?? "";
-    const found = (
-      await azure.arm(
-        "GET",
-        `/subscriptions/${SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments?$filter=principalId eq '${one}'`,
-      )
-    ).body.value;
-    expect(found).toMatchObject([{ properties: { principalId: one, roleName: "Owner", scope: "/" } }]);
+  it("tells who holds which role at, above and below a scope, and keeps callers to their scopes", async () => {
+    const north = `/subscriptions/${SUBSCRIPTION}/resourceGroups/north`;
+    const objectId = "99999999-9999-4999-8999-999999999999";
+    const scoped = await startTestAzure(
+      testEstate({
+        principals: [{ clientId: "northerner", objectId, roles: [{ role: "Contributor", scope: north }] }],
+      }),
+    );
+    const at = async (scope: string, filter: string) =>
+      (
+        (
+          await scoped.arm(
+            "GET",
+            `${scope}/providers/Microsoft.Authorization/roleAssignments?$filter=${encodeURIComponent(filter)}`,
+          )
+        ).body.value as { properties: { roleDefinitionId: string } }[]
+      ).map(({ properties }) => properties.roleDefinitionId.split("/").at(-1));
+    const contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c";
+    expect(await at(`/subscriptions/${SUBSCRIPTION}`, `principalId eq '${objectId}'`)).toEqual([contributor]);
+    expect(await at(`/subscriptions/${SUBSCRIPTION}`, `atScope() and assignedTo('${objectId}')`)).toEqual([]);
+    expect(
+      await at(
+        `${north}/providers/Microsoft.Compute/virtualMachines/web-north-01`,
+        `atScope() and assignedTo('${objectId}')`,
+      ),
+    ).toEqual([contributor]);
+    expect(await at(GROUP, `assignedTo('${objectId}')`)).toEqual([]);
+    const definition = await scoped.arm(
+      "GET",
+      `/subscriptions/${SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/${contributor}`,
+    );
+    expect(definition.body).toMatchObject({ properties: { roleName: "Contributor" } });
+    await scoped.compute("northerner").virtualMachines.deallocate("north", "web-north-01", POLL);
+    await expect(scoped.compute("northerner").virtualMachines.get("demo", "web-01")).rejects.toMatchObject({
+      code: "AuthorizationFailed",
+    });
+    await scoped.stop();
   });
 });
 
