@@ -13,6 +13,7 @@ A simulated Azure on 127.0.0.1 for the official SDKs: tokens, Resource Manager, 
   --data <folder>         where all state lives (default .holdfast/azure)
   --estate <name|file>    what there is when the folder is new: default, big, or a YAML or JSON file (default: default)
   --upstream <url>        who answers requests for Microsoft.RecoveryServices
+  --blob-origin <url>     where storage accounts keep their blobs: Azurite (default http://127.0.0.1:10000)
   --identity-header <s>   what callers of the managed-identity endpoint must send (default: kept in the data folder)
   --help                  this text
 
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
       data: { type: "string", default: ".holdfast/azure" },
       estate: { type: "string", default: "default" },
       upstream: { type: "string" },
+      "blob-origin": { type: "string" },
       "identity-header": { type: "string" },
       help: { type: "boolean", default: false },
     },
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
     estate,
     estatePath: path,
     upstream: values.upstream,
+    blobOrigin: values["blob-origin"],
     onNotice: (message) => process.stderr.write(`${message}\n`),
     identityHeader: values["identity-header"],
   });

@@ -44,6 +44,8 @@ export interface AzureOptions {
   readonly estatePath?: string | undefined;
   /** Provider of Microsoft.RecoveryServices; wins over the estate's. */
   readonly upstream?: string | undefined;
+  /** Scheme and host of Azurite's blob service; wins over the estate's. */
+  readonly blobOrigin?: string | undefined;
   /** What managed-identity callers must send; kept from the first start if absent. */
   readonly identityHeader?: string | undefined;
   /** Told what its user should know. */
@@ -86,7 +88,7 @@ export async function startAzure(options: AzureOptions): Promise<RunningAzure> {
     operationFault: (call) => faults.operationFault(call),
     grantedShare: (call) => faults.grantedShare(call),
     dataOrigin: () => address.origin,
-    blobOrigin: estate.blobOrigin,
+    blobOrigin: options.blobOrigin ?? estate.blobOrigin,
     now,
   };
   const isOther = (await buildEstate(world, estate, options.estatePath)) === "kept-another";

@@ -8,7 +8,7 @@ const IMAGES = {
   "windows-2022": { generated: { seed: "windows-2022", sizeGiB: 8, allocatedMiB: 320 } },
 };
 
-/** About 1.6 GiB of content in all, so that first backups take seconds. */
+/** Just under 2 GiB of content in all, much of it shared by relatives, so that first backups take seconds. */
 export function defaultEstate(): EstateInput {
   return {
     subscriptions: [

@@ -21,7 +21,7 @@ describe("node localhost/azure.ts", () => {
   it("explains itself", () => {
     const { status, stdout } = run("--help");
     expect(status).toBe(0);
-    for (const option of ["--port", "--data", "--estate", "--upstream", "--identity-header"])
+    for (const option of ["--port", "--data", "--estate", "--upstream", "--blob-origin", "--identity-header"])
       expect(stdout).toContain(option);
   });
 
