@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "../../../src/base/assert.ts";
+import { HoldfastFailure } from "../../../src/base/failure.ts";
 import type { AzureState } from "../state/azure-state.ts";
 import type { Entry } from "../state/entry.ts";
 import { FilePool, type PooledFile } from "./file-pool.ts";
@@ -77,7 +78,7 @@ export class DiskStore {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     assert(offset % PAGE_BYTES === 0 && length % PAGE_BYTES === 0 && length > 0, "Writes are whole pages");
     await this.#trafficOf(id).run(() =>
-      this.#writePages(this.volume(id), offset / PAGE_BYTES, (offset + length) / PAGE_BYTES, chunks),
+      this.#writePages(this.#present(id), offset / PAGE_BYTES, (offset + length) / PAGE_BYTES, chunks),
     );
   }
 
@@ -96,6 +97,7 @@ export class DiskStore {
     const open = await Traffic.closeGates(all);
     try {
       await Promise.all(all.map((traffic) => traffic.untilIdle()));
+      for (const id of ids) this.#present(id);
       for (const id of ids) this.#layers.delete(id);
       return await commit();
     } finally {
@@ -208,6 +210,13 @@ export class DiskStore {
     const image = this.#state.volumes.image(source);
     if (image !== undefined) return readImage(image, this.#files, target, position);
     return this.#files.read(this.#layerFile(source), target, position);
+  }
+
+  /** A volume that may have been deleted while its caller waited. */
+  #present(id: number): Volume {
+    const volume = this.find(id);
+    if (volume !== undefined) return volume;
+    throw new HoldfastFailure("conflict", "DiskGone", "The disk was deleted while the request waited for it.");
   }
 
   #layerOf(volume: number): OpenLayer {

@@ -1,6 +1,7 @@
 // The way of every request, for every surface: authenticate → route → inject faults → handle → write the answer or error.
 // A surface (ARM, the data of disks, tokens, keys, the control endpoint) says how it does its steps; the order is here only.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { HoldfastFailure } from "../../../src/base/failure.ts";
 import type { Fault } from "../faults/fault-plan.ts";
 import { AzureError } from "./azure-error.ts";
 import { type Answer, type Call, callOf } from "./call.ts";
@@ -83,6 +84,9 @@ async function before(fault: Fault, call: Call, faults: FaultSource): Promise<vo
 
 function asAzureError(thrown: unknown, call: Call, log: PipelineLog): AzureError {
   if (thrown instanceof AzureError) return thrown;
+  if (!call.raw.complete && call.raw.destroyed) return new AzureError(400, "RequestAborted", "The client went away.");
+  if (thrown instanceof HoldfastFailure && thrown.kind === "conflict")
+    return new AzureError(409, "OperationNotAllowed", thrown.message);
   log.defect(defectOf(call, thrown));
   return new AzureError(500, "InternalServerError", "The simulated Azure met an internal error; see its log.");
 }

@@ -1,5 +1,6 @@
 // The life of the machines: while one runs, its workload changes its disks, tick by tick. The tick a machine has reached is
 // kept with it, so a restart goes on where the last one stopped.
+import { HoldfastFailure } from "../../../src/base/failure.ts";
 import { keep, type Resource } from "../arm/resources.ts";
 import type { World } from "../arm/world.ts";
 import { VIRTUAL_MACHINES } from "../compute/disk-model.ts";
@@ -63,7 +64,8 @@ export class Life {
     const volumes = volumesOf(this.#world, vm).map(({ disk }) => disk.inner.volume);
     const sizes = volumes.map((id) => this.#world.disks.volume(id).sizeBytes);
     let written = 0;
-    for (const write of writesOfTick(workload, sizes, tick, this.#tickMs)) written += await this.#write(volumes, write);
+    for (const write of writesOfTick(workload, sizes, tick, this.#tickMs))
+      written += await this.#write(volumes, write).catch(nothingIfGone);
     if (written > 0 && (tick + 1) % REMEMBER_EVERY_TICKS === 0) await this.#remember(vm.id, workload, tick + 1);
     return written;
   }
@@ -89,4 +91,10 @@ export class Life {
       keep(vmAsResource({ ...asVm(vm), inner: { ...asVm(vm).inner, tick }, revision: (vm.revision ?? 1) - 1 })),
     ]);
   }
+}
+
+/** A disk may be deleted under the feet of its machine. */
+function nothingIfGone(thrown: unknown): number {
+  if (thrown instanceof HoldfastFailure && thrown.code === "DiskGone") return 0;
+  throw thrown;
 }

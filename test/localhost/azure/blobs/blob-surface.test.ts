@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { request } from "node:http";
 import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { crc64 } from "../../../../localhost/azure/blobs/crc64.ts";
@@ -232,6 +233,36 @@ describe("a disk behind a SAS, through the official client", () => {
     expect(azure.state.journalBytes).toBe(before);
     const tail = await fetch(sas, { headers: { "x-ms-range": `bytes=${size - 1}-${size + 10_000}` } });
     expect([tail.status, tail.headers.get("content-range")]).toEqual([206, `bytes ${size - 1}-${size - 1}/${size}`]);
+  });
+
+  it("takes nothing from a writer that goes away in the middle of a page write", async () => {
+    const disk = await azure.disk(MIB);
+    const sas = new URL(`${await azure.sas(disk, "Write")}&comp=page`);
+    const headers = { "x-ms-page-write": "update", "x-ms-range": "bytes=0-65535", "content-length": "65536" };
+    const cut = request({
+      host: sas.hostname,
+      port: sas.port,
+      path: sas.pathname + sas.search,
+      method: "PUT",
+      headers,
+    });
+    cut.on("error", () => {});
+    await new Promise((resolve) => cut.write(Buffer.alloc(30_000, 1), resolve));
+    cut.destroy();
+    const ranges = await client(await azure.sas(disk)).getPageRanges(0, MIB);
+    expect(ranges.pageRange).toEqual([]);
+  });
+
+  it("refuses a write that waited for a snapshot and lost its disk meanwhile", async () => {
+    const disk = await azure.disk(MIB);
+    const writer = client(await azure.sas(disk, "Write"));
+    let waiting: Promise<unknown> | undefined;
+    await azure.disks.atRest([disk], async () => {
+      waiting = expect(writer.uploadPages(page(1), 0, PAGE)).rejects.toMatchObject({ statusCode: 409 });
+      await new Promise((resolve) => setTimeout(resolve, 100)); // the write must have arrived at the gate
+      await azure.state.commit([{ kind: "volume-deleted", id: disk }]);
+    });
+    await waiting;
   });
 
   it("keeps a snapshot's ETag and changes a disk's with each write", async () => {
