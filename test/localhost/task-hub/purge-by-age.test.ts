@@ -1,12 +1,13 @@
 import type { OrchestrationContext } from "durable-functions";
 import { afterEach, describe, expect, it } from "vitest";
+import type { TestApp } from "../../support/library-functions.ts";
 import { openVirtualHub, type VirtualHub } from "../../support/virtual-hub.ts";
 
 let hub: VirtualHub;
 afterEach(() => hub.close());
 
 const DAY_MS = 86_400_000;
-const app = {
+const app: TestApp = {
   orchestrations: {
     *listens(context: OrchestrationContext) {
       return yield context.df.waitForExternalEvent("word");
