@@ -17,7 +17,7 @@ import {
 } from "./api-parameters.ts";
 import { isTerminal } from "./engine/instance.ts";
 import { type ApiRequest, type ApiResponse, DURABLE_API_PATH, type DurableApi } from "./hub-api.ts";
-import { type HubClient, InstanceGone } from "./hub-client.ts";
+import { type HubClient, InstanceGone, unknownInstance } from "./hub-client.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import { parsedOrRaw, type StatusOptions, statusView } from "./status-view.ts";
 
@@ -166,7 +166,7 @@ export class DurableHttpApi implements DurableApi {
 
   async #status(request: ApiRequest, id: string): Promise<ApiResponse> {
     const instance = await this.#client.find(id);
-    if (instance === undefined) return json(404, { Message: `No instance with ID '${id}' found.` });
+    if (instance === undefined) throw unknownInstance(id);
     const view = statusView(instance, statusOptions(request.query));
     if (!isTerminal(instance.status)) {
       const { statusQueryGetUri = "" } = this.#links(request.origin, encodeURIComponent(id));
@@ -258,7 +258,7 @@ export class DurableHttpApi implements DurableApi {
 
   async #restart(request: ApiRequest, id: string): Promise<ApiResponse> {
     const instance = await this.#client.find(id);
-    if (instance === undefined) return json(404, { Message: `No instance with ID '${id}' found.` });
+    if (instance === undefined) throw unknownInstance(id);
     const started = await this.#client.start({
       name: instance.name,
       input: instance.input,

@@ -270,6 +270,9 @@ function unknownFunction(functions: DurableFunctions, kind: keyof typeof KIND_WO
   return new HoldfastFailure("invalid", "UnknownFunction", message, { hint });
 }
 
-function unknownInstance(id: string): HoldfastFailure {
-  return new HoldfastFailure("not-found", "InstanceNotFound", `No instance with ID '${id}' found.`);
+export function unknownInstance(id: string): HoldfastFailure {
+  const message = `No instance with ID '${id}' found.`;
+  // The durable library replaces INSTANCEID in its links, and takes "$&" in an id for "what was replaced".
+  const hint = id.includes("INSTANCEID") ? "Links of the durable library break for ids that contain '$&'." : undefined;
+  return new HoldfastFailure("not-found", "InstanceNotFound", message, hint === undefined ? {} : { hint });
 }
