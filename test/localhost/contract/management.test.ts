@@ -371,6 +371,47 @@ describe("create and wait", () => {
   });
 });
 
+describe("the create-and-wait address in the client binding", () => {
+  it("works when its parts are filled in", async () => {
+    const { creationUrls } = app.binding as { creationUrls: Record<string, string> };
+    const url = String(creationUrls.createAndWaitOnNewInstancePostUri)
+      .replace("{functionName}", "own-input")
+      .replace("[/{instanceId}]", "/by-address")
+      .replace("{timeoutInSeconds}", "10")
+      .replace("{intervalInSeconds}", "1");
+    const response = await fetch(url, { method: "POST", body: '"waited for"' });
+    expect([response.status, await response.json()]).toEqual([200, "waited for"]);
+    expect((await app.status("by-address")).runtimeStatus).toBe("Completed");
+  });
+});
+
+describe("what the library does with ids and options", () => {
+  it("breaks the links of an id with '$&', and the answer to such a link says so", async () => {
+    await app.client.startNew("own-input", { input: 1, instanceId: "a$&b" });
+    expect((await app.ended("a$&b")).output).toBe(1);
+    const { statusQueryGetUri } = app.client.createHttpManagementPayload("a$&b");
+    const response = await fetch(statusQueryGetUri);
+    expect([response.status, await response.text()]).toEqual([404, expect.stringContaining("'$&'")]);
+  });
+
+  it("tells the host to leave inputs out only when it has no rpcBaseUrl", async () => {
+    const { instanceId } = await app.run("own-input", "shown");
+    const hidden = { showInput: false };
+    expect((await app.clientWithoutRpc().getStatus(instanceId, hidden)).input).toBeNull();
+    expect((await app.client.getStatus(instanceId, hidden)).input).toBe("shown");
+  });
+
+  it("takes ids with blanks, dots, percent signs and other scripts", async () => {
+    for (const id of ["two words", "v1.2-rc", "naïve 🦊", "a+b=c&d"]) {
+      await app.client.startNew("own-input", { input: id, instanceId: id });
+      expect((await app.ended(id)).output).toBe(id);
+      expect((await app.client.getStatus(id)).instanceId).toBe(id);
+      const { statusQueryGetUri } = app.client.createHttpManagementPayload(id);
+      expect((await fetch(statusQueryGetUri)).status).toBe(200);
+    }
+  });
+});
+
 describe("restart", () => {
   const restart = (id: string, query = ""): Promise<Response> =>
     app.api(`instances/${id}/restart${query}`, { method: "POST" });

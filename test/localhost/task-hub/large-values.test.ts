@@ -1,3 +1,5 @@
+// biome-ignore-all lint/correctness/useYield: some orchestrations here only return
+
 // Values that do not fit into one record of the journal: refused or turned into a failure, at once and with a reason,
 // and nothing remains of them that a restart would not know.
 
@@ -31,7 +33,6 @@ const app: TestApp = {
         return (error as Error).message;
       }
     },
-    // biome-ignore lint/correctness/useYield: its result is all that matters
     *boundless() {
       return huge();
     },
