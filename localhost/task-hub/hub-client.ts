@@ -9,7 +9,7 @@ import { entityParts } from "./engine/entity.ts";
 import { invalidEntityKey, invalidInstanceId, newExecution } from "./engine/ids.ts";
 import { type Instance, isTerminal, type RuntimeStatus } from "./engine/instance.ts";
 import type { OrchestrationMessage } from "./engine/messages.ts";
-import { failedChildren, refusesRewind } from "./engine/rewind.ts";
+import { refusesRewind, unansweredChildren } from "./engine/rewind.ts";
 import { snapshotOf } from "./engine/snapshot.ts";
 import type { DurableFunctions } from "./functions-port.ts";
 import type { HubSettings } from "./hub-settings.ts";
@@ -223,9 +223,9 @@ export class HubClient {
 
   async #failedFamily(instance: Instance): Promise<Instance[]> {
     const family: Instance[] = [];
-    for (const id of failedChildren(instance.history)) {
+    for (const id of unansweredChildren(instance.history)) {
       const child = await this.find(id);
-      if (child?.status !== "Failed" || child.parent?.instance !== instance.id) continue;
+      if (child?.status !== "Failed" || child.parent?.execution !== instance.execution) continue;
       family.push(child, ...(await this.#failedFamily(child)));
     }
     return family;

@@ -20,7 +20,7 @@ import type {
   Op,
   SeqRange,
 } from "./records.ts";
-import { RETRY_TIMER, rewindInstance } from "./rewind.ts";
+import { rewindInstance } from "./rewind.ts";
 import { restoreInstance } from "./snapshot.ts";
 
 export type Effect =
@@ -284,8 +284,8 @@ export class HubState {
   #applyOp(instance: Instance, op: Op, atMs: number): void {
     if (op.op === "timer") {
       const { id, fireAtMs, leaf, next } = op;
-      const isRetry = next?.kind === "retry" || next?.kind === "give-up";
-      remember(instance, { type: EventType.TimerCreated, atMs, id, fireAtMs, ...(isRetry && { name: RETRY_TIMER }) });
+      // Timers of the engine are named after what follows; those of user code have no name.
+      remember(instance, { type: EventType.TimerCreated, atMs, id, fireAtMs, ...(next && { name: next.kind }) });
       instance.open.set(id, { kind: "timer", fireAtMs, ...(leaf && { leaf }), ...(next && { next }) });
       this.#emitTimer(instance, id, fireAtMs);
     } else if (op.op === "send") {
@@ -434,10 +434,12 @@ export class HubState {
   #rewind(id: string, atMs: number, reason: string): void {
     const instance = this.#find(id);
     assert(instance?.status === "Failed", `a rewind of '${id}', which has not failed`);
-    rewindInstance(instance, atMs, reason, (child) => {
-      if (this.#find(child)?.status !== "Failed") return false;
-      this.#rewind(child, atMs, reason);
-      return true;
+    rewindInstance(instance, atMs, reason, (childId, task) => {
+      const child = this.#find(childId);
+      const isOwn = child?.parent?.execution === instance.execution && child.parent.task === task;
+      if (child === undefined || !isOwn) return false;
+      if (child.status === "Failed") this.#rewind(childId, atMs, reason);
+      return !isTerminal(child.status);
     });
     this.#emit({ effect: "ready", id });
   }

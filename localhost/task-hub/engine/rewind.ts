@@ -1,45 +1,60 @@
-// Rewinding a failed orchestration: every failed step is taken out of its history together with the failed end, so
-// that the next replay asks for it again, under the same id. Children that failed are rewound in place and answer
-// their parent anew, under the id they were started with.
+// Rewinding a failed orchestration: every step that failed, or never got its answer, is taken out of its history
+// together with the failed end, so that the next replay asks for it again, under the same id. Children that failed are
+// rewound in place and answer their parent anew, under the id they were started with.
 
 import { EventType, type HistoryEvent } from "./history.ts";
 import type { Instance } from "./instance.ts";
 import { replayTexts } from "./snapshot.ts";
 
-/** Marks the timers that the engine makes between attempts. */
-export const RETRY_TIMER = "retry";
-
 /** Why a failed instance cannot be rewound, or undefined when it can. */
 export function refusesRewind(history: readonly HistoryEvent[]): string | undefined {
-  if (!history.some((event) => event.name === RETRY_TIMER && event.type === EventType.TimerCreated)) return undefined;
-  return (
-    "A call in its history was retried. Taking its failed attempts out would shift the ids of all later steps. " +
-    "Start a new instance instead."
-  );
+  const refuse = (what: string): string =>
+    `${what} Taking failed steps out of its history would shift the ids of later ones. Start a new instance instead.`;
+  if (history.some(isTimerOfEngine)) return refuse("A call in its history was retried or polled.");
+  const firstFailure = history.findIndex(isFailure);
+  const wentOn = firstFailure >= 0 && history.slice(firstFailure).some((event) => event.id !== undefined);
+  if (wentOn) return refuse("Its code went on after a step had failed.");
+  if (isInCriticalSection(history))
+    return "It failed while it held entity locks, which are gone. Start a new instance.";
+  return undefined;
 }
 
-/** The children whose failure the instance has seen: they are rewound with it. */
-export function failedChildren(history: readonly HistoryEvent[]): string[] {
-  const failed = failedTasks(history);
-  return history.flatMap((event) => {
-    const isChild = event.type === EventType.SubOrchestrationInstanceCreated && failed.has(event.id);
-    return isChild && event.instance !== undefined ? [event.instance] : [];
-  });
+function isTimerOfEngine(event: HistoryEvent): boolean {
+  return event.type === EventType.TimerCreated && event.name !== undefined;
 }
 
-/** Changes the instance in place. `rewindsChild` says whether a failed child will answer again. */
+function isInCriticalSection(history: readonly HistoryEvent[]): boolean {
+  const sent = (kind: string): string[] =>
+    history.flatMap((event) =>
+      event.type === EventType.EventSent && event.name === kind ? [sentRequest(event).id] : [],
+    );
+  const released = new Set(sent("release"));
+  return sent("lock").some((id) => !released.has(id));
+}
+
+function sentRequest(event: HistoryEvent): { readonly id: string; readonly signal?: boolean } {
+  return JSON.parse(event.input ?? "{}");
+}
+
+/** The children that have not answered, or with a failure: those that have failed are rewound with it. */
+export function unansweredChildren(history: readonly HistoryEvent[]): string[] {
+  const isAnswered = answersIn(history);
+  return history.flatMap((event) => (isStartOfChild(event) && !isAnswered(event) ? [event.instance] : []));
+}
+
+/** Changes the instance in place. `willAnswer` says whether the child that a step started will still answer it. */
 export function rewindInstance(
   instance: Instance,
   atMs: number,
   reason: string,
-  rewindsChild: (id: string) => boolean,
+  willAnswer: (child: string, task: number) => boolean,
 ): void {
-  const failed = failedTasks(instance.history);
+  const isAnswered = answersIn(instance.history);
   const history: HistoryEvent[] = [];
   for (const event of instance.history) {
     if (isFailure(event) || event.type === EventType.ExecutionCompleted) continue;
-    if (isScheduling(event) && failed.has(event.id)) {
-      if (event.instance === undefined || !rewindsChild(event.instance)) continue;
+    if (event.id !== undefined && !isAnswered(event)) {
+      if (!isStartOfChild(event) || !willAnswer(event.instance, event.id)) continue;
       reopenChild(instance, event);
     }
     history.push(event);
@@ -54,19 +69,30 @@ export function rewindInstance(
   instance.updatedAtMs = atMs;
 }
 
-function reopenChild(instance: Instance, event: HistoryEvent): void {
-  const call = { kind: "child", name: event.name ?? "", input: event.input ?? null } as const;
-  instance.open.set(event.id as number, { kind: "call", call, child: event.instance as string });
+/** A step without an answer is asked for again: it failed, or its answer came when nobody listened any more. */
+function answersIn(history: readonly HistoryEvent[]): (event: HistoryEvent) => boolean {
+  const succeeded = new Set(history.flatMap((event) => (isFailure(event) ? [] : [event.task])));
+  const replies = new Set(history.flatMap((event) => (event.reply === true ? [event.name] : [])));
+  return (event) => {
+    if (event.type !== EventType.EventSent) return succeeded.has(event.id);
+    const { id, signal } = sentRequest(event);
+    return event.name !== "operation" || signal === true || replies.has(id);
+  };
 }
 
-function failedTasks(history: readonly HistoryEvent[]): Set<number | undefined> {
-  return new Set(history.filter(isFailure).map((event) => event.task));
+interface StartOfChild extends HistoryEvent {
+  readonly id: number;
+  readonly instance: string;
+}
+
+function isStartOfChild(event: HistoryEvent): event is StartOfChild {
+  return event.type === EventType.SubOrchestrationInstanceCreated && event.instance !== undefined;
+}
+
+function reopenChild(instance: Instance, { id, name = "", input = null, instance: child }: StartOfChild): void {
+  instance.open.set(id, { kind: "call", call: { kind: "child", name, input }, child });
 }
 
 function isFailure(event: HistoryEvent): boolean {
   return event.type === EventType.TaskFailed || event.type === EventType.SubOrchestrationInstanceFailed;
-}
-
-function isScheduling(event: HistoryEvent): boolean {
-  return event.type === EventType.TaskScheduled || event.type === EventType.SubOrchestrationInstanceCreated;
 }
