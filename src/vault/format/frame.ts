@@ -118,6 +118,13 @@ export async function decodeFrame(
   return raw;
 }
 
+/** Whether the frame gives back exactly these bytes: asked before they are forgotten. */
+export async function frameHolds(key: VaultKey, frame: Uint8Array, raw: Uint8Array): Promise<boolean> {
+  const header = decodeFrameHeader(frame, "A new chunk");
+  const payload = openPayload(key, frame, header, "A new chunk");
+  return (header.compressed ? await decompressWithin(payload, raw.length, "A new chunk") : payload).equals(raw);
+}
+
 function openPayload(key: VaultKey, frame: Uint8Array, header: FrameHeader, what: string): Buffer {
   const body = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   if (body.length !== FRAME_HEADER_BYTES + header.payloadLength) throw malformed(what, "its payload length is wrong");

@@ -4,7 +4,7 @@
 
 import { z } from "zod";
 import { encodeJson, type Json } from "./canonical-json.ts";
-import { count, hexDigest, instant, itemId, nodeRef, parseJson, transferId } from "./schema.ts";
+import { count, hexDigest, instant, itemId, keyId, nodeRef, parseJson, transferId } from "./schema.ts";
 
 const snapshotIdentity = z.strictObject({ diskUniqueId: z.string(), snapshotId: z.string(), snapshotTime: z.string() });
 
@@ -38,6 +38,8 @@ const disk = z.strictObject({
 const manifest = z.strictObject({
   item: itemId,
   transfer: transferId,
+  /** The data key under which all of this point lies. */
+  keyId,
   pointId: z.string(),
   sequence: count,
   committedBy: z.string(),

@@ -1,5 +1,5 @@
-// How many live entries a point has in each pack: the object `points/<item>/<transfer>.packs`, and the changes to it that
-// fragments carry. Chunks count for each index entry that names them, index nodes once. The collector marks from these
+// How many live entries a point has in each pack, disk by disk: the object `points/<item>/<transfer>.packs`, and the
+// changes to it that fragments carry. Chunks count for each index entry that names them, index nodes once. The collector marks from these
 // lists alone; a pack that is missing here is garbage.
 //
 // u32 transfers, each: 16 transfer, u32 packs, each: 8 number, i32 count; all ascending.
@@ -90,7 +90,29 @@ export function* readPackCounts(bytes: Uint8Array, what: string): Generator<{ pa
   reader.end();
 }
 
-export function encodePointPacks(counts: PackCounts): Buffer {
-  assert(counts.isWhole, "a point uses each of its packs at least once");
-  return encodePackCounts(counts);
+/** The object `.packs`: u16 disks, and for each the sized counts of that disk, in the order of the manifest. */
+export function encodePointPacks(disks: readonly PackCounts[]): Buffer {
+  const writer = new ByteWriter().u16(disks.length);
+  for (const counts of disks) {
+    assert(counts.isWhole, "a point uses each of its packs at least once");
+    writer.sized(encodePackCounts(counts));
+  }
+  return writer.take();
+}
+
+export function decodePointPacks(bytes: Uint8Array, what: string): PackCounts[] {
+  return sectionsOf(bytes, what).map((section) => decodePackCounts(section, what));
+}
+
+export function* readPointPacks(bytes: Uint8Array, what: string): Generator<PackId> {
+  for (const section of sectionsOf(bytes, what)) {
+    for (const { pack } of readPackCounts(section, what)) yield pack;
+  }
+}
+
+function sectionsOf(bytes: Uint8Array, what: string): Buffer[] {
+  const reader = new ByteReader(bytes, what);
+  const sections = Array.from({ length: reader.u16() }, () => reader.sized(bytes.length));
+  reader.end();
+  return sections;
 }

@@ -41,8 +41,6 @@ export const stateRecord = z.strictObject({
   item: itemId,
   transfer: transferId,
   sequence: count,
-  /** Who wrote this, so that a writer whose answer was lost knows its own record. */
-  writer: z.string(),
   hold: z.string().nullable(),
   keepUntil: instant.nullable(),
   deletedAt: instant.nullable(),
@@ -56,7 +54,6 @@ export type StateRecord = z.infer<typeof stateRecord>;
 export const itemRecord = z.strictObject({
   item: itemId,
   sequence: count,
-  writer: z.string(),
   deleting: z.array(transferId),
 });
 export type ItemRecord = z.infer<typeof itemRecord>;
