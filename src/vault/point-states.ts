@@ -1,8 +1,9 @@
 // What may happen to a committed point: holds, a floor under its expiry, deletion and its undoing. Each is a
 // compare-and-swap on the point's sidecar; that a protected item keeps its last point is one on the item's own record.
 //
-// Deleting writes the item's record first ("deleting"), then the sidecar. A point in `deleting` never counts as the one
-// that stays, whatever became of its sidecar: a crash in between can only make later deletions more careful.
+// Deleting writes a claim into the item's record first, then the sidecar. A claim names the sequence of the sidecar that
+// it wants to replace: as long as the sidecar has it, the point does not count as one that stays; once anything else was
+// written there, the claim can never be carried out, and is dead by itself. So nobody ever has to take a claim back.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import {
@@ -36,22 +37,20 @@ export async function deletePoint(
     const seen = await readState(vault, point);
     if (seen?.body.deletedAt) return seen.body;
     refuseIfKept(point, seen?.body, storeDate);
-    if (!(await claimDeletion(vault, point, evenLast))) return undefined;
+    if (!(await claimDeletion(vault, point, seen?.body.sequence ?? 0, evenLast))) return undefined;
     return changeState(vault, point, seen, { deletedAt: storeDate.toISOString(), deletedReason: reason });
   });
 }
 
-/** Also takes back a deletion that is under way: it writes a new sidecar even when none says deleted. */
+/** Writes a new sidecar even when none says deleted: that ends every deletion that is under way. */
 export async function undeletePoint(vault: Vault, point: PointId): Promise<StateRecord> {
   requireWritable(vault);
-  const state = await untilSwapped(stateName(point), async () => {
+  return untilSwapped(stateName(point), async () => {
     const seen = await readState(vault, point);
     await readManifest(vault, point);
     refuseIfDropping(point, seen?.body);
     return changeState(vault, point, seen, { deletedAt: null, deletedReason: "" });
   });
-  await forgetDeletion(vault, point);
-  return state;
 }
 
 export async function holdPoint(vault: Vault, point: PointId, reason: string): Promise<StateRecord> {
@@ -117,13 +116,13 @@ async function changeState(
   return (await writeRecord(vault, stateName(point), next, seen)) ? next : undefined;
 }
 
-/** True once the item's record says that this point is being deleted, and another one stays. */
-async function claimDeletion(vault: Vault, point: PointId, evenLast: boolean): Promise<boolean> {
+/** True once the item's record says that this sidecar may become a deleted one, and another point stays. */
+async function claimDeletion(vault: Vault, point: PointId, sequence: number, evenLast: boolean): Promise<boolean> {
   const name = itemName(point.item);
   const seen = await readRecord(vault, itemRecord, name);
-  const deleting = seen?.body.deleting ?? [];
-  const others = new Set([...deleting, point.transfer]);
-  if (!evenLast && !(await hasLivePoint(vault, point.item, others))) {
+  const claims = new Map(seen?.body.deleting.map((claim) => [claim.transfer, claim.sequence]));
+  const standing = await pointsStanding(vault, point.item);
+  if (!evenLast && !(await anotherStays(vault, point, standing, claims))) {
     throw new HoldfastFailure(
       "conflict",
       "HoldfastLastPoint",
@@ -133,36 +132,34 @@ async function claimDeletion(vault: Vault, point: PointId, evenLast: boolean): P
       },
     );
   }
-  if (deleting.includes(point.transfer)) return true;
-  const next: ItemRecord = {
-    item: point.item,
-    sequence: (seen?.body.sequence ?? 0) + 1,
-    deleting: [...deleting, point.transfer],
-  };
+  if (claims.get(point.transfer) === sequence) return true;
+  const others = standing.filter(({ transfer }) => transfer !== point.transfer && claims.has(transfer));
+  const kept = others.map(({ transfer }) => ({ transfer, sequence: claims.get(transfer) as number }));
+  const deleting = [...kept, { transfer: point.transfer, sequence }];
+  const next: ItemRecord = { item: point.item, sequence: (seen?.body.sequence ?? 0) + 1, deleting };
   return writeRecord(vault, name, next, seen);
 }
 
-async function forgetDeletion(vault: Vault, point: PointId): Promise<void> {
-  const name = itemName(point.item);
-  await untilSwapped(name, async () => {
-    const seen = await readRecord(vault, itemRecord, name);
-    if (!seen?.body.deleting.includes(point.transfer)) return true;
-    const deleting = seen.body.deleting.filter((transfer) => transfer !== point.transfer);
-    const next = { ...seen.body, sequence: seen.body.sequence + 1, deleting };
-    return (await writeRecord(vault, name, next, seen)) || undefined;
-  });
-}
-
-async function hasLivePoint(vault: Vault, item: ItemId, except: ReadonlySet<TransferId>): Promise<boolean> {
+/** Newest first: they are the likeliest to stay. */
+async function pointsStanding(vault: Vault, item: ItemId): Promise<PointId[]> {
   const points: PointId[] = [];
   for await (const { name } of listObjects(vault.archive, pointsOf(item))) {
     const found = parsePointObject(name);
-    if (found.kind === "manifest-or-void" && !except.has(found.point.transfer)) points.push(found.point);
+    if (found.kind === "manifest-or-void") points.push(found.point);
   }
-  // The newest are the likeliest to be alive.
-  for (const point of points.reverse()) {
-    const state = await readState(vault, point);
-    if (state?.body.deletedAt || state?.body.droppingSince) continue;
+  return points.reverse();
+}
+
+async function anotherStays(
+  vault: Vault,
+  leaving: PointId,
+  standing: readonly PointId[],
+  claims: ReadonlyMap<TransferId, number>,
+): Promise<boolean> {
+  for (const point of standing) {
+    if (point.transfer === leaving.transfer) continue;
+    const state = (await readState(vault, point))?.body;
+    if (state?.deletedAt || state?.droppingSince || claims.get(point.transfer) === (state?.sequence ?? 0)) continue;
     if ((await readPoint(vault, point))?.kind === "manifest") return true;
   }
   return false;

@@ -12,9 +12,10 @@ interface Held {
 export class MemoryStore implements ObjectStore {
   readonly location: string;
   private readonly held = new Map<string, Held>();
-  private readonly pageSize: number;
+  readonly pageSize: number;
   private nowMs: number;
-  private versions = 0;
+  /** Per name, and kept when it is deleted: no etag ever comes twice. */
+  private readonly versions = new Map<string, number>();
 
   constructor(location = "memory", options: { pageSize?: number; now?: Date } = {}) {
     this.location = location;
@@ -52,11 +53,15 @@ export class MemoryStore implements ObjectStore {
     return { body: held.body.slice(offset, offset + length), object: held.object, storeDate: this.now() };
   }
 
+  /** Each page is made when it is asked for, from what there is then. */
   async *list(prefix: string): AsyncIterable<ObjectPage> {
-    const names = [...this.held.keys()].filter((name) => name.startsWith(prefix)).sort();
-    for (let start = 0; start === 0 || start < names.length; start += this.pageSize) {
-      const page = names.slice(start, start + this.pageSize).flatMap((name) => this.held.get(name)?.object ?? []);
+    let after = "";
+    for (;;) {
+      const names = this.names(prefix).filter((name) => name > after);
+      const page = names.slice(0, this.pageSize).flatMap((name) => this.held.get(name)?.object ?? []);
       yield { objects: page, storeDate: this.now() };
+      if (names.length <= this.pageSize) return;
+      after = page.at(-1)?.name ?? "";
     }
   }
 
@@ -78,19 +83,30 @@ export class MemoryStore implements ObjectStore {
     this.put(name, body);
   }
 
+  /** Equal for stores that hold the same, with the same etags and times. */
+  digest(): string {
+    const lines = this.names().map((name) => {
+      const object = this.held.get(name)?.object;
+      return `${name} ${object?.md5} ${object?.etag} ${object?.lastModified.getTime()}`;
+    });
+    return `${this.nowMs}\n${lines.join("\n")}`;
+  }
+
   copy(location = this.location): MemoryStore {
     const copy = new MemoryStore(location, { pageSize: this.pageSize, now: this.now() });
     for (const [name, held] of this.held) copy.held.set(name, held);
-    copy.versions = this.versions;
+    for (const [name, version] of this.versions) copy.versions.set(name, version);
     return copy;
   }
 
   private put(name: string, body: Uint8Array): StoredObject {
     const bytes = Uint8Array.from(body);
+    const version = (this.versions.get(name) ?? 0) + 1;
+    this.versions.set(name, version);
     const object = {
       name,
       sizeBytes: bytes.length,
-      etag: `"${++this.versions}"`,
+      etag: `"${version}"`,
       lastModified: this.now(),
       md5: createHash("md5").update(bytes).digest("hex"),
     };

@@ -74,9 +74,12 @@ export class TestVault {
     this.vault = vault;
   }
 
-  static async create(wanted: Partial<NewVault> = {}, seed?: string): Promise<TestVault> {
-    const archive = new MemoryStore("memory:v");
-    const state = new MemoryStore("memory:w");
+  static async create(
+    wanted: Partial<NewVault> = {},
+    { seed, pageSize = 1_000 }: { seed?: string; pageSize?: number | undefined } = {},
+  ): Promise<TestVault> {
+    const archive = new MemoryStore("memory:v", { pageSize });
+    const state = new MemoryStore("memory:w", { pageSize });
     const clock: Clock = { now: () => state.now() };
     const suite = wanted.suite ?? "aes-256-gcm";
     const wrappers = suite === "none" ? [] : [new TestWrapper()];

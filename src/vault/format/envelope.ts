@@ -9,12 +9,12 @@
 // What an object *is* (its kind, vault, item, transfer) is authenticated with it but not stored: a reader says what it
 // expects, so an object that was moved or swapped does not open.
 
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
 import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
 import { ByteReader, ByteWriter, malformed } from "./binary.ts";
 import { encodeJson } from "./canonical-json.ts";
-import { PUBLIC_KEY, type VaultKey } from "./keys.ts";
+import { PUBLIC_KEY_OBJECT, type VaultKey } from "./keys.ts";
 import type { ItemId, KeyId, TransferId } from "./names.ts";
 
 export const FORMAT_VERSION = 1;
@@ -139,7 +139,7 @@ function decrypt(key: VaultKey, binding: Binding, header: Header, what: string):
   }
 }
 
-function keyFor(key: VaultKey, binding: Binding): Uint8Array {
+function keyFor(key: VaultKey, binding: Binding): KeyObject {
   const label = binding.kind === "manifest" || binding.kind === "void" ? "manifest" : "index";
   return key.pointKey(label, binding.item, binding.transfer);
 }
@@ -149,7 +149,7 @@ function bindingBytes(key: VaultKey, { kind, vaultId, item, transfer }: Binding)
 }
 
 function publicTag(binding: Uint8Array, payload: Uint8Array): Buffer {
-  return createHmac("sha256", PUBLIC_KEY).update(binding).update(payload).digest().subarray(0, TAG_BYTES);
+  return createHmac("sha256", PUBLIC_KEY_OBJECT).update(binding).update(payload).digest().subarray(0, TAG_BYTES);
 }
 
 function notAuthentic(what: string): HoldfastFailure {

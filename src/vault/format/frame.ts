@@ -18,7 +18,7 @@ import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
 import { ByteReader, ByteWriter, malformed } from "./binary.ts";
 import { NONCE_BYTES, TAG_BYTES } from "./envelope.ts";
-import { PUBLIC_KEY, type VaultKey } from "./keys.ts";
+import { PUBLIC_KEY_OBJECT, type VaultKey } from "./keys.ts";
 
 export const FRAME_HEADER_BYTES = 80;
 const AUTHENTICATED_BYTES = 64;
@@ -156,7 +156,7 @@ async function decompressWithin(payload: Uint8Array, rawLength: number, what: st
 }
 
 function publicTag(header: Uint8Array, payload: Uint8Array): Buffer {
-  return createHmac("sha256", PUBLIC_KEY).update(header).update(payload).digest().subarray(0, TAG_BYTES);
+  return createHmac("sha256", PUBLIC_KEY_OBJECT).update(header).update(payload).digest().subarray(0, TAG_BYTES);
 }
 
 function damaged(what: string): HoldfastFailure {

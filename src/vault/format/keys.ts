@@ -2,7 +2,7 @@
 // and index and manifest keys are also bound to item and transfer: the number of messages under one key stays small
 // however many backups a vault holds (random 96-bit nonces want fewer than 2^32 of them).
 
-import { createHmac, hkdfSync } from "node:crypto";
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { assert } from "../../base/assert.ts";
 import type { ItemId, KeyId, TransferId } from "./names.ts";
 
@@ -13,19 +13,21 @@ const SALT = Buffer.from("holdfast vault v1", "ascii");
 
 /** The "key" of vaults without encryption. It is public: it finds accidents, it stops nobody. */
 export const PUBLIC_KEY: Uint8Array = createHmac("sha256", SALT).update("suite none").digest();
+/** Ready to use: making it anew for each message costs more than the message. */
+export const PUBLIC_KEY_OBJECT: KeyObject = createSecretKey(PUBLIC_KEY);
 
 export class VaultKey {
   readonly keyId: KeyId;
   readonly suite: Suite;
-  readonly chunkIdKey: Uint8Array;
-  private readonly dataKey: Uint8Array;
-  private readonly derived = new Map<string, Uint8Array>();
+  private readonly chunkIdKey: KeyObject;
+  private readonly dataKey: KeyObject;
+  private readonly derived = new Map<string, KeyObject>();
 
   constructor(keyId: KeyId, suite: Suite, dataKey: Uint8Array) {
     assert(dataKey.length === KEY_BYTES, "a data key has 32 bytes");
     this.keyId = keyId;
     this.suite = suite;
-    this.dataKey = dataKey;
+    this.dataKey = createSecretKey(dataKey);
     this.chunkIdKey = this.derive("chunk-id");
   }
 
@@ -34,16 +36,16 @@ export class VaultKey {
   }
 
   /** Not cached: every chunk has its own. */
-  chunkKey(chunkId: Uint8Array): Uint8Array {
+  chunkKey(chunkId: Uint8Array): KeyObject {
     return this.derive("chunk", chunkId);
   }
 
   /** The key of index nodes, pack tables, pack lists, plans and fragments ("index"), or manifests and voids. */
-  pointKey(label: "index" | "manifest", item: ItemId | null, transfer: TransferId): Uint8Array {
+  pointKey(label: "index" | "manifest", item: ItemId | null, transfer: TransferId): KeyObject {
     return this.cached(label, Buffer.from(`${item ?? ""}/${transfer}`, "ascii"));
   }
 
-  recordKey(): Uint8Array {
+  recordKey(): KeyObject {
     return this.cached("vault");
   }
 
@@ -52,7 +54,7 @@ export class VaultKey {
     return createHmac("sha256", this.derive("key-check")).update(this.keyId).digest("hex");
   }
 
-  private cached(label: string, context: Uint8Array = new Uint8Array()): Uint8Array {
+  private cached(label: string, context: Uint8Array = new Uint8Array()): KeyObject {
     const name = `${label}/${Buffer.from(context).toString("ascii")}`;
     let key = this.derived.get(name);
     if (key === undefined) {
@@ -63,8 +65,8 @@ export class VaultKey {
     return key;
   }
 
-  private derive(label: string, context: Uint8Array = new Uint8Array()): Uint8Array {
+  private derive(label: string, context: Uint8Array = new Uint8Array()): KeyObject {
     const info = Buffer.concat([Buffer.from(`${label}\0`, "ascii"), context]);
-    return new Uint8Array(hkdfSync("sha256", this.dataKey, SALT, info, KEY_BYTES));
+    return createSecretKey(new Uint8Array(hkdfSync("sha256", this.dataKey, SALT, info, KEY_BYTES)));
   }
 }

@@ -50,11 +50,14 @@ export const stateRecord = z.strictObject({
 });
 export type StateRecord = z.infer<typeof stateRecord>;
 
-/** Serialises deletions within an item: a point in `deleting` no longer counts when the last one is looked for. */
+/**
+ * Serialises deletions within an item. A claim on (point, sequence of its sidecar) lets exactly that sidecar be replaced
+ * by one that says deleted; while the sidecar has that sequence, the point does not count as one that stays.
+ */
 export const itemRecord = z.strictObject({
   item: itemId,
   sequence: count,
-  deleting: z.array(transferId),
+  deleting: z.array(z.strictObject({ transfer: transferId, sequence: count })),
 });
 export type ItemRecord = z.infer<typeof itemRecord>;
 

@@ -186,7 +186,7 @@ describe("The encodings of the vault", () => {
   });
 
   it("bind a record to its vault, its name and its body", () => {
-    const body = { item: ITEM, sequence: 1, deleting: [] };
+    const body = { item: ITEM, sequence: 1, deleting: [{ transfer: TRANSFER, sequence: 0 }] };
     const bytes = encodeRecord(sealedKey, VAULT_ID, itemName(ITEM), body);
     const keyOf = () => sealedKey;
     expect(decodeRecord(itemRecord, keyOf, VAULT_ID, itemName(ITEM), bytes)).toEqual(body);
