@@ -3,7 +3,7 @@
 // says what changed.
 
 import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, open, stat, unlink } from "node:fs/promises";
 import { basename } from "node:path";
 import { HoldfastFailure, messageOf } from "../base/failure.ts";
 import type { DiskSink } from "../ports/disk-sink.ts";
@@ -120,15 +120,17 @@ export async function createImage(path: string, sizeBytes: number, format: Image
   }
   const file = await open(path, "wx");
   await file.truncate(sizeBytes);
-  return new ImageSink(file, sizeBytes, format);
+  return new ImageSink(path, file, sizeBytes, format);
 }
 
 class ImageSink implements DiskSink {
+  private readonly path: string;
   private readonly file: FileHandle;
   private readonly sizeBytes: number;
   private readonly format: ImageFormat;
 
-  constructor(file: FileHandle, sizeBytes: number, format: ImageFormat) {
+  constructor(path: string, file: FileHandle, sizeBytes: number, format: ImageFormat) {
+    this.path = path;
     this.file = file;
     this.sizeBytes = sizeBytes;
     this.format = format;
@@ -146,6 +148,11 @@ class ImageSink implements DiskSink {
       await this.write(this.sizeBytes, fixedVhdFooter(this.sizeBytes, randomBytes(16), new Date()));
     await this.file.sync();
     await this.file.close();
+  }
+
+  async discard(): Promise<void> {
+    await this.file.close();
+    await unlink(this.path);
   }
 }
 

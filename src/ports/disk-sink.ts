@@ -6,4 +6,7 @@ export interface DiskSink {
 
   /** Makes everything durable. A restore without it has not happened. */
   finish(): Promise<void>;
+
+  /** Gives up what was written, when it cannot be finished. Nothing is left that could be taken for a disk. */
+  discard(): Promise<void>;
 }

@@ -46,15 +46,26 @@ export async function restoreDisk(
   const packs = new PackReader(vault);
   const tree = IndexTree.ofDisk(vault, manifest, disk, packs);
   const key = vault.keyOf(manifest.keyId);
+  try {
+    const writtenBytes = await writeAll(packs, tree, key, sink, options);
+    await sink.finish();
+    return { writtenBytes, sizeBytes: disk.sizeBytes };
+  } catch (cause) {
+    await sink.discard();
+    throw cause;
+  }
+}
+
+async function writeAll(packs: PackReader, tree: IndexTree, key: VaultKey, sink: DiskSink, options: RestoreOptions) {
   let writtenBytes = 0;
+  const restore = async (group: readonly Piece[]) => {
+    writtenBytes += await restoreGroup(packs, key, group, sink, options);
+  };
   for await (const window of windowsOf(tree)) {
     const groups = groupsOf(await piecesOf(tree, window, options));
-    await pMap(groups, async (group) => (writtenBytes += await restoreGroup(packs, key, group, sink, options)), {
-      concurrency: READS_AT_ONCE,
-    });
+    await pMap(groups, restore, { concurrency: READS_AT_ONCE });
   }
-  await sink.finish();
-  return { writtenBytes, sizeBytes: disk.sizeBytes };
+  return writtenBytes;
 }
 
 async function* windowsOf(tree: IndexTree): AsyncGenerator<LeafRef[]> {

@@ -122,4 +122,8 @@ export class MemorySink implements DiskSink {
   async finish(): Promise<void> {
     this.isFinished = true;
   }
+
+  async discard(): Promise<void> {
+    this.isFinished = true;
+  }
 }
