@@ -59,7 +59,8 @@ export async function restoreDisk(
 async function writeAll(packs: PackReader, tree: IndexTree, key: VaultKey, sink: DiskSink, options: RestoreOptions) {
   let writtenBytes = 0;
   const restore = async (group: readonly Piece[]) => {
-    writtenBytes += await restoreGroup(packs, key, group, sink, options);
+    const groupBytes = await restoreGroup(packs, key, group, sink, options);
+    writtenBytes += groupBytes;
   };
   for await (const window of windowsOf(tree)) {
     const groups = groupsOf(await piecesOf(tree, window, options));

@@ -8,7 +8,8 @@ import { MAX_PACK_BYTES } from "../../../src/vault/format/pack.ts";
 import { PackCounts } from "../../../src/vault/format/pack-counts.ts";
 import { IndexTree } from "../../../src/vault/index-tree.ts";
 import { readPointPacks } from "../../../src/vault/points.ts";
-import { MemoryDisk } from "../../support/memory-disk.ts";
+import { restoreDisk } from "../../../src/vault/restore-disk.ts";
+import { MemoryDisk, MemorySink } from "../../support/memory-disk.ts";
 import { CHUNK, KiB, pointOf, TestVault, VM } from "../../support/vault-fixture.ts";
 
 const LEAF = 128 * CHUNK;
@@ -38,6 +39,17 @@ describe("A backup", () => {
       expect(vault.state.names("pins/")).toEqual([]);
     });
   }
+
+  it("writes what is not zeros, each place once, and says how much that was", async () => {
+    const vault = await TestVault.create();
+    const disk = new MemoryDisk(20 * LEAF);
+    for (let leaf = 0; leaf < 20; leaf++) disk.fill(leaf * LEAF, 40 * CHUNK, leaf);
+    const manifest = await vault.backUp(disk.snapshot());
+    const sink = new MemorySink(disk.bytes.length);
+    const restored = await restoreDisk(vault.vault, manifest, manifest.disks[0] as ManifestDisk, sink);
+    expect(restored).toEqual({ sizeBytes: 20 * LEAF, writtenBytes: 20 * 40 * CHUNK });
+    expect(sink.bytes.equals(disk.bytes)).toBe(true);
+  });
 
   it("keeps every point as it was while the disk goes on changing", async () => {
     const vault = await TestVault.create();
