@@ -1,70 +1,76 @@
-// The `holdfast` command. Reads arguments, finds the command, and turns failures into messages and exit codes.
+// The `holdfast` command: finds the command that is meant, reads its arguments, and turns failures into messages and exit
+// codes. The first Ctrl-C stops in an orderly way, a second one at once; a vault survives both.
 
-import { parseArgs } from "node:util";
-import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
+import { messageOf } from "../src/base/failure.ts";
+import { type Command, helpOf, nearest, readArguments, usage } from "./command-line.ts";
 import { EXIT_CODES, type Output, printFailure, standardOutput } from "./output.ts";
-import { vaultCommands } from "./vault-commands.ts";
-
-const options = {
-  json: { type: "boolean" },
-  force: { type: "boolean" },
-  "dry-run": { type: "boolean" },
-  record: { type: "boolean" },
-  release: { type: "boolean" },
-  structure: { type: "boolean" },
-  "no-encryption": { type: "boolean" },
-  "zeros-for-unreadable": { type: "boolean" },
-  "connection-string": { type: "string" },
-  "key-file": { type: "string", multiple: true },
-  tag: { type: "string", multiple: true },
-  name: { type: "string" },
-  reason: { type: "string" },
-  changed: { type: "string" },
-  part: { type: "string" },
-  format: { type: "string" },
-  disk: { type: "string" },
-  "chunk-kib": { type: "string" },
-} as const;
+import { SHARED_OPTIONS, vaultCommands } from "./vault/commands.ts";
 
 export async function main(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   output: Output = standardOutput,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   try {
-    const { values, positionals } = parse(args);
-    const [group, name, ...rest] = positionals;
-    const command = name === undefined ? undefined : vaultCommands[name];
-    if (group !== "vault" || command === undefined) return help(output);
-    return await command.run({
-      positionals: rest,
-      flags: values,
-      output,
-      connectionString: values["connection-string"] ?? environment.AZURE_STORAGE_CONNECTION_STRING,
-      keyFiles: values["key-file"] ?? (environment.HOLDFAST_KEY_FILE ? [environment.HOLDFAST_KEY_FILE] : []),
-    });
+    const [group, name, ...rest] = args;
+    if (group === undefined || group === "--help" || group === "help") return overview(output, group !== undefined);
+    if (group !== "vault") throw usage(`There is no command "${group}"`, nearest(group, ["vault"]));
+    if (name === undefined || name === "--help" || name === "help") return overview(output, name !== undefined);
+    const command = commandNamed(name);
+    const { operands, flags } = readArguments(command, rest);
+    if (flags.has("help")) return print(output, helpOf(command, SHARED_OPTIONS));
+    return await command.run({ operands, flags, output, environment, signal });
   } catch (cause) {
-    return printFailure(output, cause);
+    return printFailure(output, cause, args.includes("--json"));
   }
 }
 
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
-  } catch (cause) {
-    throw new HoldfastFailure("invalid", "HoldfastUsage", messageOf(cause));
-  }
+function commandNamed(name: string): Command {
+  const command = vaultCommands.find((candidate) => candidate.name === name);
+  if (command) return command;
+  const names = vaultCommands.map((candidate) => candidate.name);
+  throw usage(`There is no command "vault ${name}"`, nearest(name, names));
 }
 
-function help(output: Output): number {
-  output.complain("holdfast vault <command> <vault> ...");
-  for (const [name, { usage }] of Object.entries(vaultCommands)) output.complain(`  ${name.padEnd(16)} ${usage}`);
-  output.complain("A vault is a folder, a container URL ending in /v-<name>, or a name with --connection-string.");
-  output.complain(
-    "Keys: --key-file <file>, or HOLDFAST_KEY_FILE. Exit codes: 0 good, 1 findings, 2 usage, 3 not found,",
-  );
-  output.complain("4 denied, 5 conflict, 6 corrupt, 7 unavailable, 70 a bug.");
+/** Asked for, it is the answer; unasked, it is a complaint. */
+function overview(output: Output, isAskedFor: boolean): number {
+  const lines = [
+    "Usage: holdfast vault <command> <vault> ... [options]",
+    "",
+    "Backup and restore of disks straight from a vault, without any service.",
+    "",
+    ...vaultCommands.map(({ name, summary }) => `  ${name.padEnd(16)} ${summary}`),
+    "",
+    "A vault is a folder, a container URL that ends in /v-<name>, or a name with --connection-string.",
+    "holdfast vault <command> --help explains each command, with examples.",
+  ];
+  if (isAskedFor) return print(output, lines);
+  for (const line of lines) output.complain(line);
   return EXIT_CODES.invalid;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2), process.env);
+function print(output: Output, lines: readonly string[]): number {
+  for (const line of lines) output.print(line);
+  return 0;
+}
+
+/** This process as the command. */
+export async function runProcess(): Promise<void> {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(EXIT_CODES.cancelled);
+      stop.abort();
+    });
+  }
+  // A reader that has seen enough (`| head`) is no failure of ours.
+  process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+    if (cause.code === "EPIPE") process.exit(0);
+    process.stderr.write(`holdfast: ${messageOf(cause)}\n`);
+    process.exit(EXIT_CODES.unavailable);
+  });
+  process.exitCode = await main(process.argv.slice(2), process.env, standardOutput, stop.signal);
+}
+
+if (import.meta.main) await runProcess();

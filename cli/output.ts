@@ -1,8 +1,9 @@
-// What the command line prints: sizes and times people can read, tables, a progress line on a terminal, and exit codes.
+// What the command line prints: sizes and times people can read, tables, failures, and exit codes. Results go to standard
+// output, everything else to standard error; a SAS signature goes nowhere.
 
 import { type FailureKind, HoldfastFailure } from "../src/base/failure.ts";
 
-/** Documented in docs/operations.md. 1 is kept for findings: the command worked, and what it found is not good. */
+/** Documented in docs/vault-cli.md. 1 is kept for findings: the command worked, and what it found is not good. */
 export const EXIT_CODES: Readonly<Record<FailureKind, number>> = {
   invalid: 2,
   "not-found": 3,
@@ -14,27 +15,42 @@ export const EXIT_CODES: Readonly<Record<FailureKind, number>> = {
   cancelled: 130,
 };
 export const EXIT_FINDINGS = 1;
+export const EXIT_BUG = 70;
 
 export interface Output {
   print(line: string): void;
   complain(line: string): void;
+  /** Whether people watch what is complained. */
   readonly isTerminal: boolean;
+  /** Writes over the current line of the terminal. */
+  overwrite?(text: string): void;
 }
 
 export const standardOutput: Output = {
   print: (line) => process.stdout.write(`${line}\n`),
   complain: (line) => process.stderr.write(`${line}\n`),
   isTerminal: process.stderr.isTTY === true,
+  overwrite: (text) => process.stderr.write(`\r${text}\u001b[K`),
 };
 
-export function printFailure(output: Output, cause: unknown): number {
-  if (!(cause instanceof HoldfastFailure)) {
-    output.complain(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
-    return 70;
+export function printFailure(output: Output, cause: unknown, asJson = false): number {
+  const isKnown = cause instanceof HoldfastFailure;
+  const exitCode = isKnown ? EXIT_CODES[cause.kind] : EXIT_BUG;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (asJson) {
+    const [code, kind, hint] = isKnown ? [cause.code, cause.kind, cause.hint] : ["HoldfastBug", "bug", undefined];
+    output.complain(withoutSecrets(JSON.stringify({ error: { code, kind, message, hint }, exitCode })));
+  } else if (isKnown) {
+    output.complain(withoutSecrets(`holdfast: ${message} (${cause.code})`));
+    if (cause.hint) output.complain(withoutSecrets(`  ${cause.hint}`));
+  } else {
+    output.complain(withoutSecrets(`holdfast: this is a bug: ${(cause instanceof Error && cause.stack) || message}`));
   }
-  output.complain(`holdfast: ${cause.message} (${cause.code})`);
-  if (cause.hint) output.complain(`  ${cause.hint}`);
-  return EXIT_CODES[cause.kind];
+  return exitCode;
+}
+
+export function withoutSecrets(text: string): string {
+  return text.replace(/\b(sig=)[^&\s"']+/gi, "$1***").replace(/\b(AccountKey=)[^;\s"']+/gi, "$1***");
 }
 
 export function bytesText(bytes: number): string {
@@ -42,6 +58,13 @@ export function bytesText(bytes: number): string {
   const step = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 1024 ** step;
   return `${step === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
+}
+
+export function durationText(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (value: number) => String(value).padStart(2, "0");
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
 export function table(rows: readonly (readonly string[])[]): string[] {
@@ -52,34 +75,4 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .join("  ")
       .trimEnd(),
   );
-}
-
-/** A line that is written over, four times a second at most, with rate and time left. Silent where nobody looks. */
-export class ProgressLine {
-  private readonly output: Output;
-  private readonly what: string;
-  private readonly startedMs = Date.now();
-  private shownMs = 0;
-
-  constructor(output: Output, what: string) {
-    this.output = output;
-    this.what = what;
-  }
-
-  show(doneBytes: number, totalBytes: number): void {
-    const now = Date.now();
-    if (!this.output.isTerminal || now - this.shownMs < 250) return;
-    this.shownMs = now;
-    const seconds = Math.max(0.001, (now - this.startedMs) / 1000);
-    const rate = doneBytes / seconds;
-    const left = rate > 0 ? Math.round((totalBytes - doneBytes) / rate) : 0;
-    const share = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 1;
-    const bar = "#".repeat(Math.round(share * 24)).padEnd(24, ".");
-    const text = `${this.what} [${bar}] ${(share * 100).toFixed(0)} %  ${bytesText(rate)}/s  ${left} s left`;
-    process.stderr.write(`\r${text.padEnd(79)}`);
-  }
-
-  end(): void {
-    if (this.shownMs > 0) process.stderr.write(`\r${"".padEnd(79)}\r`);
-  }
 }

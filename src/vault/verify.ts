@@ -7,7 +7,7 @@ import { HoldfastFailure, messageOf } from "../base/failure.ts";
 import { recordDamage } from "./damage.ts";
 import { decodeFrame } from "./format/frame.ts";
 import type { Manifest, ManifestDisk } from "./format/manifest.ts";
-import { PACKS_PREFIX, type PackId, type PointId, packKey, packName, parsePackName } from "./format/names.ts";
+import { PACKS_PREFIX, type PackId, type PointId, packKey, packName, packStem, parsePackName } from "./format/names.ts";
 import {
   decodePackFooter,
   decodePackHeader,
@@ -20,7 +20,8 @@ import { IndexTree } from "./index-tree.ts";
 import { listPoints } from "./list-points.ts";
 import { isKind, listObjects, sha256Of, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
-import { readPointPacks } from "./points.ts";
+import { readState } from "./point-states.ts";
+import { readPoint, readPointPacks } from "./points.ts";
 
 const PACKS_AT_ONCE = 2;
 
@@ -173,12 +174,12 @@ async function recordFindings(vault: Vault, bad: ReadonlyMap<string, BadPack>): 
 class StructureWalk {
   pointCount = 0;
   private readonly vault: Vault;
-  private readonly packs: ReadonlyMap<string, StoredPack>;
+  private readonly packs: Map<string, StoredPack>;
   private readonly bad: Map<string, BadPack>;
   private readonly affected = new Map<string, AffectedRange[]>();
   private readonly brokenPoints: Finding[] = [];
 
-  constructor(vault: Vault, packs: ReadonlyMap<string, StoredPack>, bad: Map<string, BadPack>) {
+  constructor(vault: Vault, packs: Map<string, StoredPack>, bad: Map<string, BadPack>) {
     this.vault = vault;
     this.packs = packs;
     this.bad = bad;
@@ -188,7 +189,9 @@ class StructureWalk {
     for await (const { point, manifest } of listPoints(this.vault)) {
       this.pointCount++;
       const isListed = await this.listedPacks(point);
+      const before = new Set(this.bad.keys());
       for (const disk of manifest.disks) await this.walkDisk(point, manifest, disk, isListed);
+      if (this.bad.size > before.size && (await this.isLeaving(point))) this.forget(point, before);
     }
   }
 
@@ -198,6 +201,22 @@ class StructureWalk {
       affected: joined(this.affected.get(key) ?? []),
     }));
     return [...this.brokenPoints, ...ofPacks];
+  }
+
+  /** A point that was collected while it was looked at has not lost anything. */
+  private async isLeaving(point: PointId): Promise<boolean> {
+    const state = await readState(this.vault, point);
+    return Boolean(state?.body.droppingSince) || (await readPoint(this.vault, point)) === undefined;
+  }
+
+  private forget(point: PointId, before: ReadonlySet<string>): void {
+    for (const key of this.bad.keys()) if (!before.has(key)) this.bad.delete(key);
+    for (const [key, ranges] of this.affected) {
+      this.affected.set(
+        key,
+        ranges.filter((range) => range.point.transfer !== point.transfer),
+      );
+    }
   }
 
   private async listedPacks(point: PointId): Promise<(pack: PackId) => boolean> {
@@ -233,7 +252,7 @@ class StructureWalk {
     if (ref === null) return;
     const leafBytes = LEAF_ENTRIES * tree.shape.chunkBytes;
     const span = { offset: index * leavesUnder(level) * leafBytes, length: leavesUnder(level) * leafBytes };
-    if (!isListed(ref.pack) || !this.isThere(ref.pack, ref.offset + ref.length)) {
+    if (!isListed(ref.pack) || !(await this.isThere(ref.pack, ref.offset + ref.length))) {
       noteRange(ref.pack, span.offset, span.length);
       return;
     }
@@ -262,7 +281,7 @@ class StructureWalk {
     const { entries } = await tree.readLeaf(leafIndex, ref);
     for (const [position, entry] of entries.entries()) {
       if (entry.kind !== "data") continue;
-      const isGone = !this.isThere(entry.pack, entry.offset + entry.length) || !isListed(entry.pack);
+      const isGone = !(await this.isThere(entry.pack, entry.offset + entry.length)) || !isListed(entry.pack);
       const bad = this.bad.get(packKey(entry.pack));
       const isBad =
         bad !== undefined && (bad.chunkIds === undefined || bad.chunkIds.includes(entry.chunkId.toString("hex")));
@@ -273,8 +292,8 @@ class StructureWalk {
   }
 
   /** A later generation is shorter or longer; only generation 0 lies where entries say. */
-  private isThere(pack: PackId, end: number): boolean {
-    const stored = this.packs.get(packKey(pack));
+  private async isThere(pack: PackId, end: number): Promise<boolean> {
+    const stored = this.packs.get(packKey(pack)) ?? (await this.lookAgain(pack));
     if (!stored) {
       this.markBad(pack, "pack-missing", "the pack is missing", undefined);
       return false;
@@ -284,6 +303,17 @@ class StructureWalk {
       return false;
     }
     return true;
+  }
+
+  /** A pack that was written since the listing is no loss. */
+  private async lookAgain(pack: PackId): Promise<StoredPack | undefined> {
+    if (this.bad.has(packKey(pack))) return undefined;
+    for await (const { name, sizeBytes } of listObjects(this.vault.archive, packStem(pack))) {
+      const stored = { pack, name, sizeBytes };
+      this.packs.set(packKey(pack), stored);
+      return stored;
+    }
+    return undefined;
   }
 
   private markBad(pack: PackId, kind: Finding["kind"], message: string, chunkIds: readonly string[] | undefined): void {
