@@ -42,6 +42,11 @@ export class Flags {
     this.values = values;
   }
 
+  /** The same flags, but for these. */
+  with(values: Readonly<Record<string, Value>>): Flags {
+    return new Flags({ ...this.values, ...values });
+  }
+
   has(name: string): boolean {
     return this.values[name] !== undefined;
   }

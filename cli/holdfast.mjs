@@ -19,7 +19,7 @@ if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE) {
     process.exit(70);
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
-  // A terminal sends Ctrl-C to both processes, whoever calls kill to this one alone: the child must hear it exactly once.
+  // A terminal sends Ctrl-C to both processes; the other signal comes to this one alone.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("exit", (code) => process.exit(code ?? 70));

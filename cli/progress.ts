@@ -30,9 +30,9 @@ export class Progress {
     this.seen.push({ atMs: now, bytes: doneBytes });
     while (this.seen.length > 2 && now - (this.seen[0]?.atMs ?? now) > RATE_WINDOW_MS) this.seen.shift();
     const text = this.describe(doneBytes, totalBytes);
-    if (!this.output.isTerminal) return this.output.complain(text);
-    this.output.overwrite?.(text);
-    this.isLineOpen = true;
+    if (this.output.isTerminal) this.output.overwrite?.(text);
+    else this.output.complain(text);
+    this.isLineOpen = this.output.isTerminal;
   }
 
   end(): void {

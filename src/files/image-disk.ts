@@ -3,7 +3,7 @@
 // says what changed.
 
 import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, open, stat, unlink } from "node:fs/promises";
+import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
 import { basename } from "node:path";
 import { HoldfastFailure, messageOf } from "../base/failure.ts";
 import type { DiskSink } from "../ports/disk-sink.ts";
@@ -103,24 +103,59 @@ async function isFixedVhd(file: FileHandle, size: number): Promise<boolean> {
   const footer = Buffer.alloc(FOOTER_BYTES);
   await file.read(footer, 0, FOOTER_BYTES, size - FOOTER_BYTES);
   if (footer.toString("latin1", 0, 8) !== FOOTER_COOKIE || footer.readUInt32BE(60) !== FIXED_DISK) return false;
-  return Number(footer.readBigUInt64BE(48)) === size - FOOTER_BYTES;
+  return Number(footer.readBigUInt64BE(48)) === size - FOOTER_BYTES && checksumOf(footer) === footer.readUInt32BE(64);
 }
 
 export type ImageFormat = "raw" | "vhd";
 
-/** Makes a new sparse file of the disk's size. Refuses to touch one that exists. */
-export async function createImage(path: string, sizeBytes: number, format: ImageFormat): Promise<DiskSink> {
-  if (await stat(path).catch(() => undefined)) {
-    throw new HoldfastFailure("conflict", "HoldfastImageExists", `${path} exists already`, {
-      hint: "Nothing was written.",
-    });
-  }
+export interface NewImage {
+  /** Takes the place of a file that exists, once the new one is whole. */
+  readonly replace?: boolean;
+}
+
+/** Makes a new sparse file of the disk's size. It stands under a name of its own until it is whole. */
+export async function createImage(
+  path: string,
+  sizeBytes: number,
+  format: ImageFormat,
+  { replace = false }: NewImage = {},
+): Promise<DiskSink> {
+  await refuseTarget(path, replace);
   if (format === "vhd" && sizeBytes % FOOTER_BYTES !== 0) {
     throw new HoldfastFailure("invalid", "HoldfastImage", "A VHD holds whole sectors of 512 bytes; restore it as raw");
   }
-  const file = await open(path, "wx");
+  const partial = `${path}.partial`;
+  if (replace) await unlink(partial).catch(() => undefined);
+  const file = await open(partial, "wx").catch((cause) => {
+    throw cannotMake(partial, cause);
+  });
   await file.truncate(sizeBytes);
-  return new ImageSink(path, file, sizeBytes, format);
+  return new ImageSink(path, file, sizeBytes, format, replace);
+}
+
+async function refuseTarget(path: string, replace: boolean): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) return;
+  if (!found.isFile()) {
+    throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is no file that could be replaced`);
+  }
+  if (replace) return;
+  throw new HoldfastFailure("conflict", "HoldfastImageExists", `${path} exists already; nothing was written`, {
+    hint: "--force replaces it.",
+  });
+}
+
+function cannotMake(partial: string, cause: unknown): HoldfastFailure {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const said = { cause };
+  if (code === "EEXIST") {
+    return new HoldfastFailure("conflict", "HoldfastImageExists", `${partial} exists: another restore writes it`, {
+      ...said,
+      hint: "If that restore was killed, delete the file, or use --force.",
+    });
+  }
+  const kind = code === "ENOENT" || code === "ENOTDIR" ? "not-found" : "denied";
+  return new HoldfastFailure(kind, "HoldfastImage", `${partial} cannot be made: ${messageOf(cause)}`, said);
 }
 
 class ImageSink implements DiskSink {
@@ -128,8 +163,10 @@ class ImageSink implements DiskSink {
   private readonly file: FileHandle;
   private readonly sizeBytes: number;
   private readonly format: ImageFormat;
+  private readonly replace: boolean;
 
-  constructor(path: string, file: FileHandle, sizeBytes: number, format: ImageFormat) {
+  constructor(path: string, file: FileHandle, sizeBytes: number, format: ImageFormat, replace: boolean) {
+    this.replace = replace;
     this.path = path;
     this.file = file;
     this.sizeBytes = sizeBytes;
@@ -147,12 +184,14 @@ class ImageSink implements DiskSink {
     if (this.format === "vhd")
       await this.write(this.sizeBytes, fixedVhdFooter(this.sizeBytes, randomBytes(16), new Date()));
     await this.file.sync();
+    await refuseTarget(this.path, this.replace);
+    await rename(`${this.path}.partial`, this.path);
     await this.file.close();
   }
 
   async discard(): Promise<void> {
     await this.file.close();
-    await unlink(this.path);
+    await unlink(`${this.path}.partial`);
   }
 }
 
@@ -175,9 +214,14 @@ export function fixedVhdFooter(sizeBytes: number, uniqueId: Uint8Array, createdA
   footer.writeUInt8(sectors, 59);
   footer.writeUInt32BE(FIXED_DISK, 60);
   footer.set(uniqueId.subarray(0, 16), 68);
-  const sum = footer.reduce((total, byte) => total + byte, 0);
-  footer.writeUInt32BE(~sum >>> 0, 64);
+  footer.writeUInt32BE(checksumOf(footer), 64);
   return footer;
+}
+
+/** The complement of the sum of all bytes but its own four. */
+function checksumOf(footer: Uint8Array): number {
+  const sum = footer.reduce((total, byte, at) => (at >= 64 && at < 68 ? total : total + byte), 0);
+  return ~sum >>> 0;
 }
 
 function vhdGeometry(totalSectors: number): { cylinders: number; heads: number; sectors: number } {
