@@ -4,6 +4,7 @@ import type { Command } from "../command-line.ts";
 import { backupCommand } from "./backup.ts";
 import { adoptCommand, collectCommand, copyCommand, verifyCommand } from "./care.ts";
 import { initCommand } from "./init.ts";
+import { mountCommand } from "./mount.ts";
 import {
   deleteCommand,
   diffCommand,
@@ -25,6 +26,7 @@ export const vaultCommands: readonly Command[] = [
   diffCommand,
   restoreCommand,
   exportCommand,
+  mountCommand,
   verifyCommand,
   deleteCommand,
   undeleteCommand,
