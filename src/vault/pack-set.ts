@@ -3,25 +3,39 @@
 
 import type { PackId } from "./format/names.ts";
 
-const FIRST_CAPACITY = 1024;
+const SHARDS = 64;
+const FIRST_CAPACITY = 64;
 const MAX_LOAD = 0.7;
 
 export class PackSet {
-  private slots = new Uint32Array(FIRST_CAPACITY * 2);
-  private count = 0;
+  /** Many small tables: each grows by itself, so growing never doubles the whole. */
+  private readonly shards = Array.from({ length: SHARDS }, () => new Shard());
 
   get size(): number {
-    return this.count;
+    return this.shards.reduce((sum, shard) => sum + shard.count, 0);
   }
 
   add(pack: PackId): void {
-    if ((this.count + 1) * 2 > this.slots.length * MAX_LOAD) this.grow();
     const [high, low] = fingerprint(pack);
-    if (insert(this.slots, high, low)) this.count++;
+    (this.shards[high % SHARDS] as Shard).add(high, low);
   }
 
   has(pack: PackId): boolean {
     const [high, low] = fingerprint(pack);
+    return (this.shards[high % SHARDS] as Shard).has(high, low);
+  }
+}
+
+class Shard {
+  count = 0;
+  private slots = new Uint32Array(FIRST_CAPACITY * 2);
+
+  add(high: number, low: number): void {
+    if ((this.count + 1) * 2 > this.slots.length * MAX_LOAD) this.grow();
+    if (insert(this.slots, high, low)) this.count++;
+  }
+
+  has(high: number, low: number): boolean {
     const slot = find(this.slots, high, low);
     return this.slots[slot] !== 0 || this.slots[slot + 1] !== 0;
   }

@@ -13,6 +13,8 @@ import type { IndexTree } from "./index-tree.ts";
 
 /** A slice is one activity: at 5 MB/s, the slowest source worth planning for, it takes a minute. */
 export const SLICE_DIRTY_BYTES = 256 * 1024 * 1024;
+/** A rest smaller than this joins the slice before it: two objects less, and no pack that is nearly empty. */
+const SMALL_SLICE_BYTES = SLICE_DIRTY_BYTES / 16;
 const LEAVES_AHEAD = 8;
 
 export interface ParentDisk {
@@ -85,6 +87,13 @@ class DirtyChunks {
       } else {
         slices.push({ leaves: 1, dirtyBytes });
       }
+    }
+    const rest = slices.length > 1 ? slices.at(-1) : undefined;
+    const before = slices.at(-2);
+    if (rest && before && rest.dirtyBytes < SMALL_SLICE_BYTES) {
+      before.leaves += rest.leaves;
+      before.dirtyBytes += rest.dirtyBytes;
+      slices.pop();
     }
     const bitmaps = new Uint8Array(leafIndexes.length * LEAF_BITMAP_BYTES);
     for (const [ordinal, leafIndex] of leafIndexes.entries())

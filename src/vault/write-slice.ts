@@ -7,6 +7,7 @@
 
 import { assert } from "../base/assert.ts";
 import { HoldfastFailure } from "../base/failure.ts";
+import { releaseBuffer } from "../base/release.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
 import type { Damage } from "./damage.ts";
 import { NONCE_BYTES } from "./format/envelope.ts";
@@ -167,13 +168,9 @@ class SliceWriter {
     const chunkId = key.chunkId(raw);
     const known = task.leaf.known.get(keyOf(chunkId)) ?? this.ownChunks.get(keyOf(chunkId));
     if (known) return { task, entry: { ...known, kind: "data" } };
-    const frame = encodeFrame(
-      key,
-      chunkId,
-      raw.length,
-      await compressChunk(raw, compressionLevel),
-      vault.random.bytes(NONCE_BYTES),
-    );
+    const compressed = await compressChunk(raw, compressionLevel);
+    const frame = encodeFrame(key, chunkId, raw.length, compressed, vault.random.bytes(NONCE_BYTES));
+    if (compressed.payload !== raw) releaseBuffer(compressed.payload);
     if (await frameHolds(key, frame, raw)) return { task, frame, chunkId, rawLength: raw.length };
     throw new HoldfastFailure("unavailable", "HoldfastEncodingFailed", "A chunk did not survive its own encoding", {
       hint: "The memory or processor of this machine is at fault.",
@@ -196,6 +193,7 @@ class SliceWriter {
     const { frame, chunkId, rawLength } = prepared;
     const twin = this.ownChunks.get(keyOf(chunkId));
     const place: ChunkPlace = twin ?? { ...(await this.data.append(frame, chunkId, rawLength)), chunkId };
+    releaseBuffer(frame);
     this.ownChunks.set(keyOf(chunkId), place);
     leaf.entries[position] = { ...place, kind: "data" };
     this.count(twin ? { reusedChunks: 1 } : { newChunks: 1, newRawBytes: rawLength }, prepared.task);

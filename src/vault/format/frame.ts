@@ -16,6 +16,7 @@ import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
+import { releaseBuffer } from "../../base/release.ts";
 import { ByteReader, ByteWriter, malformed } from "./binary.ts";
 import { NONCE_BYTES, TAG_BYTES } from "./envelope.ts";
 import { PUBLIC_KEY_OBJECT, type VaultKey } from "./keys.ts";
@@ -25,6 +26,9 @@ const AUTHENTICATED_BYTES = 64;
 const MAGIC = Buffer.from("HFc1", "ascii");
 const CODEC_RAW = 0;
 const CODEC_ZSTD = 1;
+
+/** One output buffer that holds everything: the default of 16 KiB pieces costs a third of the time, and twice the memory. */
+const outputBytes = (rawLength: number) => rawLength + 4096;
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -41,8 +45,13 @@ export interface FrameHeader {
 
 /** Raw where zstd does not make it smaller. Runs on the thread pool. */
 export async function compressChunk(raw: Uint8Array, level: number): Promise<{ payload: Uint8Array; codec: number }> {
-  const packed = await compress(raw, { params: { [constants.ZSTD_c_compressionLevel]: level } });
-  return packed.length < raw.length ? { payload: packed, codec: CODEC_ZSTD } : { payload: raw, codec: CODEC_RAW };
+  const packed = await compress(raw, {
+    chunkSize: outputBytes(raw.length),
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+  if (packed.length < raw.length) return { payload: packed, codec: CODEC_ZSTD };
+  releaseBuffer(packed);
+  return { payload: raw, codec: CODEC_RAW };
 }
 
 export function encodeFrame(
@@ -75,7 +84,9 @@ export function encodeFrame(
   }
   const cipher = createCipheriv("aes-256-gcm", key.chunkKey(chunkId), nonce);
   cipher.setAAD(header);
-  frame.set(cipher.update(payload), FRAME_HEADER_BYTES);
+  const sealed = cipher.update(payload);
+  frame.set(sealed, FRAME_HEADER_BYTES);
+  releaseBuffer(sealed);
   cipher.final();
   frame.set(cipher.getAuthTag(), AUTHENTICATED_BYTES);
   return frame;
@@ -111,6 +122,7 @@ export async function decodeFrame(
   const payload = openPayload(key, frame, header, what);
   if (header.rawLength !== expected.rawLength) throw malformed(what, "its raw length is not the expected one");
   const raw = header.compressed ? await decompressWithin(payload, header.rawLength, what) : payload;
+  if (header.compressed && header.encrypted) releaseBuffer(payload);
   if (raw.length !== header.rawLength) throw malformed(what, "its raw length is wrong");
   if (!key.chunkId(raw).equals(expected.chunkId)) {
     throw new HoldfastFailure("corrupt", "HoldfastWrongChunk", `${what} holds other bytes than its id names`);
@@ -122,7 +134,11 @@ export async function decodeFrame(
 export async function frameHolds(key: VaultKey, frame: Uint8Array, raw: Uint8Array): Promise<boolean> {
   const header = decodeFrameHeader(frame, "A new chunk");
   const payload = openPayload(key, frame, header, "A new chunk");
-  return (header.compressed ? await decompressWithin(payload, raw.length, "A new chunk") : payload).equals(raw);
+  const opened = header.compressed ? await decompressWithin(payload, raw.length, "A new chunk") : payload;
+  const isSame = opened.equals(raw);
+  if (header.compressed) releaseBuffer(opened);
+  if (header.encrypted) releaseBuffer(payload);
+  return isSame;
 }
 
 function openPayload(key: VaultKey, frame: Uint8Array, header: FrameHeader, what: string): Buffer {
@@ -149,7 +165,7 @@ function openPayload(key: VaultKey, frame: Uint8Array, header: FrameHeader, what
 
 async function decompressWithin(payload: Uint8Array, rawLength: number, what: string): Promise<Buffer> {
   try {
-    return await decompress(payload, { maxOutputLength: Math.max(1, rawLength) });
+    return await decompress(payload, { chunkSize: outputBytes(rawLength), maxOutputLength: Math.max(1, rawLength) });
   } catch (cause) {
     throw new HoldfastFailure("corrupt", "HoldfastMalformed", `${what} does not decompress`, { cause });
   }

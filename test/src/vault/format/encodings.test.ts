@@ -164,6 +164,8 @@ describe("The encodings of the vault", () => {
     expect(encodeJson(value).toString()).toBe('{"a":{"y":-5,"z":true},"b":[1,null,"ü\\n"]}');
     const json = fc
       .jsonValue({ noUnicodeString: false })
+      // Through text once: there is no minus zero in JSON.
+      .map((any) => JSON.parse(JSON.stringify(any)))
       .filter((any) => !/[\d]\.|e[+-]?\d|-0/.test(JSON.stringify(any)));
     fc.assert(
       fc.property(json, (any) => {
