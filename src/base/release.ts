@@ -5,7 +5,7 @@
 const MIN_OWN_BYTES = 128 * 1024;
 
 /** For a buffer that the caller made and nobody else can reach. It is empty afterwards. */
-export function releaseBuffer(bytes: Uint8Array): void {
+export function releaseBuffer(bytes: Uint8Array | Uint32Array): void {
   const memory = bytes.buffer;
   if (memory instanceof ArrayBuffer && memory.byteLength >= MIN_OWN_BYTES && !memory.detached) memory.transfer(0);
 }

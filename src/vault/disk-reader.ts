@@ -4,7 +4,7 @@
 import { HoldfastFailure } from "../base/failure.ts";
 import type { ByteRange } from "../ports/object-store.ts";
 import { decodeFrame } from "./format/frame.ts";
-import { type ChunkEntry, type Leaf, UNALLOCATED } from "./format/index-node.ts";
+import { type ChunkEntry, type ChunkPlace, type Leaf, UNALLOCATED } from "./format/index-node.ts";
 import type { VaultKey } from "./format/keys.ts";
 import type { Manifest, ManifestDisk } from "./format/manifest.ts";
 import { packKey } from "./format/names.ts";
@@ -20,6 +20,11 @@ const MAX_CACHED_LEAVES = 16;
 export interface DiskReaderOptions {
   /** Give zeros for what the source could not read at the time, instead of failing. */
   readonly zerosForUnreadable?: boolean;
+}
+
+interface StoredChunk {
+  readonly chunkIndex: number;
+  readonly place: ChunkPlace;
 }
 
 export class DiskReader {
@@ -51,10 +56,10 @@ export class DiskReader {
     this.nextOffset = offset + length;
     const result = Buffer.alloc(length);
     const wanted = Array.from({ length: length === 0 ? 0 : last - first + 1 }, (_, step) => first + step);
-    await this.load(wanted);
+    const chunks = await this.load(wanted);
     if (isSequential) this.readAhead(last + 1);
     for (const chunkIndex of wanted) {
-      const chunk = await (this.chunks.get(chunkIndex) ?? this.loadOne(chunkIndex));
+      const chunk = await (chunks.get(chunkIndex) as Promise<Buffer>);
       const start = chunkIndex * chunkBytes;
       const from = Math.max(offset, start);
       chunk.copy(result, from - offset, from - start, Math.min(offset + length, start + chunk.length) - start);
@@ -78,11 +83,6 @@ export class DiskReader {
     return leaf;
   }
 
-  private async loadOne(chunkIndex: number): Promise<Buffer> {
-    await this.load([chunkIndex]);
-    return this.chunks.get(chunkIndex) as Promise<Buffer>;
-  }
-
   private readAhead(first: number): void {
     const count = Math.max(1, Math.floor(READ_AHEAD_BYTES / this.shape.chunkBytes));
     const end = Math.min(this.shape.chunkCount, first + count);
@@ -90,32 +90,39 @@ export class DiskReader {
     this.load(Array.from({ length: Math.max(0, end - first) }, (_, step) => first + step)).catch(() => undefined);
   }
 
-  /** Starts reading what is not at hand; neighbours in one pack become one request. */
-  private async load(wanted: readonly number[]): Promise<void> {
-    const byPack = new Map<string, { chunkIndex: number; entry: ChunkEntry & { kind: "data" } }[]>();
-    for (const chunkIndex of wanted.filter((index) => !this.chunks.has(index))) {
+  /**
+   * Starts reading what is not at hand; neighbours in one pack become one request. Hands the chunks themselves back: the
+   * cache may have let go of them by the time somebody looks.
+   */
+  private async load(wanted: readonly number[]): Promise<Map<number, Promise<Buffer>>> {
+    const result = new Map<number, Promise<Buffer>>();
+    const byPack = new Map<string, StoredChunk[]>();
+    for (const chunkIndex of wanted) {
+      const known = this.chunks.get(chunkIndex);
+      if (known) {
+        result.set(chunkIndex, known);
+        continue;
+      }
       const entry = await this.entry(chunkIndex);
-      if (this.chunks.has(chunkIndex)) continue;
       if (entry.kind === "data") {
         const key = packKey(entry.pack);
-        byPack.set(key, [...(byPack.get(key) ?? []), { chunkIndex, entry }]);
-      } else {
-        this.remember(chunkIndex, this.emptyChunk(chunkIndex, entry));
-      }
+        byPack.set(key, [...(byPack.get(key) ?? []), { chunkIndex, place: entry }]);
+      } else result.set(chunkIndex, this.remember(chunkIndex, this.emptyChunk(chunkIndex, entry)));
     }
-    for (const group of byPack.values()) this.startReading(group);
+    for (const group of byPack.values()) this.startReading(group, result);
+    return result;
   }
 
-  private startReading(group: { chunkIndex: number; entry: ChunkEntry & { kind: "data" } }[]): void {
+  private startReading(group: readonly StoredChunk[], result: Map<number, Promise<Buffer>>): void {
     const [first] = group;
     if (!first) return;
-    const places = group.map(({ entry }) => ({ offset: entry.offset, length: entry.length, id: entry.chunkId }));
-    const frames = this.packs.readAll(first.entry.pack, places);
-    for (const [index, { chunkIndex, entry }] of group.entries()) {
+    const places = group.map(({ place }) => ({ offset: place.offset, length: place.length, id: place.chunkId }));
+    const frames = this.packs.readAll(first.place.pack, places);
+    for (const [index, { chunkIndex, place }] of group.entries()) {
       const rawLength = chunkLength(this.shape, chunkIndex);
-      const { chunkId } = entry;
+      const { chunkId } = place;
       const chunk = frames.then((all) => decodeFrame(this.key, all[index] as Uint8Array, { chunkId, rawLength }));
-      this.remember(chunkIndex, chunk);
+      result.set(chunkIndex, this.remember(chunkIndex, chunk));
     }
   }
 
@@ -126,11 +133,12 @@ export class DiskReader {
     throw unreadable(offset, length);
   }
 
-  private remember(chunkIndex: number, chunk: Promise<Buffer>): void {
+  private remember(chunkIndex: number, chunk: Promise<Buffer>): Promise<Buffer> {
     chunk.catch(() => this.chunks.delete(chunkIndex));
     this.chunks.set(chunkIndex, chunk);
     const limit = Math.max(2, Math.floor(CACHE_BYTES / this.shape.chunkBytes));
     while (this.chunks.size > limit) this.chunks.delete(this.chunks.keys().next().value as number);
+    return chunk;
   }
 }
 

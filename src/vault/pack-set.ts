@@ -1,6 +1,7 @@
 // A set of packs in eight bytes each, for marking millions of them. It keeps a fingerprint of a pack's name (64 bits, all
 // random); two packs with one fingerprint would keep a dead pack alive, never lose a live one.
 
+import { releaseBuffer } from "../base/release.ts";
 import type { PackId } from "./format/names.ts";
 
 const SHARDS = 64;
@@ -47,6 +48,7 @@ class Shard {
       const low = this.slots[slot + 1] as number;
       if (high !== 0 || low !== 0) insert(larger, high, low);
     }
+    releaseBuffer(this.slots);
     this.slots = larger;
   }
 }

@@ -15,17 +15,18 @@ const DAY_MS = 24 * 3600 * 1000;
 
 /** A store that dies after some requests: every later one fails, as after a crash of the process. */
 function dyingAfter(store: ObjectStore, budget: { left: number }): ObjectStore {
-  const step = () => {
+  const step = async <T>(request: () => Promise<T>): Promise<T> => {
     if (budget.left-- <= 0) throw new HoldfastFailure("unavailable", "TestCrash", "the process is gone");
+    return request();
   };
   return {
     location: store.location,
-    create: async (...args) => (step(), store.create(...args)),
-    replace: async (...args) => (step(), store.replace(...args)),
-    read: async (...args) => (step(), store.read(...args)),
-    delete: async (...args) => (step(), store.delete(...args)),
+    create: (...args) => step(() => store.create(...args)),
+    replace: (...args) => step(() => store.replace(...args)),
+    read: (...args) => step(() => store.read(...args)),
+    delete: (...args) => step(() => store.delete(...args)),
     async *list(prefix) {
-      step();
+      await step(async () => undefined);
       yield* store.list(prefix);
     },
   };

@@ -271,4 +271,22 @@ describe("A disk reader", () => {
     }
     await expect(reader.read({ offset: size, length: 1 })).rejects.toMatchObject({ kind: "invalid" });
   });
+
+  it("serves many readers at once, more than its cache has room for", async () => {
+    const chunkBytes = 8 * 1024 * KiB;
+    const vault = await TestVault.create({ chunkBytes, suite: "none" });
+    const disk = new MemoryDisk(16 * chunkBytes);
+    for (let chunk = 0; chunk < 16; chunk++) disk.fill(chunk * chunkBytes + 100, 1_000, chunk + 1);
+    const manifest = await vault.backUp(disk.snapshot());
+    const reader = new DiskReader(vault.vault, manifest, manifest.disks[0] as ManifestDisk);
+    const ranges = Array.from({ length: 48 }, (_, index) => ({
+      offset: ((index * 7) % 16) * chunkBytes,
+      length: 2_000,
+    }));
+    const wide = { offset: chunkBytes - 50, length: 10 * chunkBytes };
+    const read = await Promise.all([...ranges, wide].map((range) => reader.read(range)));
+    for (const [index, { offset, length }] of [...ranges, wide].entries()) {
+      expect(read[index]?.equals(disk.bytes.subarray(offset, offset + length))).toBe(true);
+    }
+  });
 });
