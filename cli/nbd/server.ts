@@ -10,7 +10,9 @@ import { SocketBytes } from "./socket-bytes.ts";
 import { transmit } from "./transmission.ts";
 
 const MAX_CONNECTIONS = 32;
-const IN_FLIGHT_BYTES = 2 * MAX_REQUEST_BYTES;
+/** One connection alone cannot use up what all share. */
+const SHARED_BYTES = 3 * MAX_REQUEST_BYTES;
+const CONNECTION_BYTES = MAX_REQUEST_BYTES;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 const STUCK_CHECK_MS = 15_000;
 const STUCK_CHECKS = 4;
@@ -33,12 +35,12 @@ export async function serveNbd(
   address: Address,
   { onProblem = () => undefined, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS }: ServerOptions = {},
 ): Promise<NbdServer> {
-  const budget = new Budget(IN_FLIGHT_BYTES);
+  const shared = new Budget(SHARED_BYTES);
   const sockets = new Set<Socket>();
   const connections = new Set<Promise<void>>();
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
-    const connection = converse(socket, exports, budget, onProblem, handshakeTimeoutMs)
+    const connection = converse(socket, exports, shared, onProblem, handshakeTimeoutMs)
       .catch((cause) => onProblem(messageOf(cause)))
       .finally(() => {
         sockets.delete(socket);
@@ -61,7 +63,7 @@ export async function serveNbd(
 async function converse(
   socket: Socket,
   exports: readonly Export[],
-  budget: Budget,
+  shared: Budget,
   onProblem: (message: string) => void,
   handshakeTimeoutMs: number,
 ): Promise<void> {
@@ -71,13 +73,11 @@ async function converse(
   try {
     const session = await negotiate(bytes, exports);
     clearTimeout(patience);
-    if (session) await transmit(bytes, session, budget, onProblem);
+    if (session) await transmit(bytes, session, [new Budget(CONNECTION_BYTES), shared], onProblem);
   } finally {
     clearTimeout(patience);
     clearInterval(watch);
-    bytes.end();
-    // Half-open sockets of clients that never close their side would stay for ever.
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    socket.destroySoon();
   }
 }
 

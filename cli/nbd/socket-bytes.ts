@@ -61,8 +61,4 @@ export class SocketBytes {
       this.senders.push(resolve);
     });
   }
-
-  end(): void {
-    this.socket.end();
-  }
 }

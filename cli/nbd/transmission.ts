@@ -1,5 +1,5 @@
 // The second half of a connection: requests and their replies, several at once and in any order. Each request pays for its
-// bytes from a budget that all connections share, before anything is held in memory for it.
+// bytes from the connection's budget and the one all connections share, before anything is held in memory for it.
 
 import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import type { Extent } from "./block-device.ts";
@@ -51,7 +51,7 @@ class Refusal extends Error {
 export async function transmit(
   bytes: SocketBytes,
   session: Session,
-  budget: Budget,
+  budgets: readonly Budget[],
   onProblem: (message: string) => void,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
@@ -64,14 +64,17 @@ export async function transmit(
     if (command === COMMAND.write && length > MAX_REQUEST_BYTES) break;
     const carries = command === COMMAND.read || command === COMMAND.write;
     const cost = Math.max(MIN_COST_BYTES, carries && length <= MAX_REQUEST_BYTES ? length : 0);
-    await budget.take(cost);
+    for (const budget of budgets) await budget.take(cost);
     const payload = command === COMMAND.write ? await bytes.read(length, PAYLOAD_TIMEOUT_MS) : Buffer.alloc(0);
+    const giveBack = () => {
+      for (const budget of budgets) budget.giveBack(cost);
+    };
     if (payload === undefined) {
-      budget.giveBack(cost);
+      giveBack();
       break;
     }
     const work = new Reply(bytes, session, request, onProblem).run(payload).finally(() => {
-      budget.giveBack(cost);
+      giveBack();
       running.delete(work);
     });
     running.add(work);
