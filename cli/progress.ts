@@ -12,19 +12,21 @@ const RATE_WINDOW_MS = 10_000;
 export class Progress {
   private readonly output: Output;
   private readonly what: string;
+  private readonly nowMs: () => number;
   private readonly seen: { atMs: number; bytes: number }[];
   private shownMs: number;
   private isLineOpen = false;
 
-  constructor(output: Output, what: string) {
+  constructor(output: Output, what: string, nowMs: () => number = () => performance.now()) {
+    this.nowMs = nowMs;
     this.output = output;
     this.what = what;
-    this.shownMs = performance.now();
+    this.shownMs = nowMs();
     this.seen = [{ atMs: this.shownMs, bytes: 0 }];
   }
 
   show(doneBytes: number, totalBytes: number): void {
-    const now = performance.now();
+    const now = this.nowMs();
     if (now - this.shownMs < (this.output.isTerminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS)) return;
     this.shownMs = now;
     this.seen.push({ atMs: now, bytes: doneBytes });
