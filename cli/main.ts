@@ -3,7 +3,7 @@
 
 import { messageOf } from "../src/base/failure.ts";
 import { type Command, helpOf, nearest, readArguments, usage } from "./command-line.ts";
-import { EXIT_CODES, type Output, printFailure, standardOutput } from "./output.ts";
+import { EXIT_CODES, EXIT_READER_GONE, type Output, printFailure, standardOutput } from "./output.ts";
 import { SHARED_OPTIONS, vaultCommands } from "./vault/commands.ts";
 
 export async function main(
@@ -64,13 +64,22 @@ export async function runProcess(): Promise<void> {
       stop.abort();
     });
   }
-  // A reader that has seen enough (`| head`) is no failure of ours.
+  let outputFailure: NodeJS.ErrnoException | undefined;
   process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
-    if (cause.code === "EPIPE") process.exit(0);
-    process.stderr.write(`holdfast: ${messageOf(cause)}\n`);
-    process.exit(EXIT_CODES.unavailable);
+    outputFailure ??= cause;
+    stop.abort();
   });
-  process.exitCode = await main(process.argv.slice(2), process.env, standardOutput, stop.signal);
+  // What goes wrong because nobody takes the output is not worth a word.
+  const complain = (line: string) => outputFailure === undefined && standardOutput.complain(line);
+  const exitCode = await main(process.argv.slice(2), process.env, { ...standardOutput, complain }, stop.signal);
+  process.exitCode = outputFailure === undefined ? exitCode : exitCodeOf(outputFailure);
+}
+
+/** A reader that has seen enough (`| head`) is nothing to talk about. */
+function exitCodeOf(outputFailure: NodeJS.ErrnoException): number {
+  if (outputFailure.code === "EPIPE") return EXIT_READER_GONE;
+  standardOutput.complain(`holdfast: standard output: ${messageOf(outputFailure)}`);
+  return EXIT_CODES.unavailable;
 }
 
 if (import.meta.main) await runProcess();

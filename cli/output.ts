@@ -16,6 +16,8 @@ export const EXIT_CODES: Readonly<Record<FailureKind, number>> = {
 };
 export const EXIT_FINDINGS = 1;
 export const EXIT_BUG = 70;
+/** As a shell tells a process that died of SIGPIPE. */
+export const EXIT_READER_GONE = 141;
 
 export interface Output {
   print(line: string): void;

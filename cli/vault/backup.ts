@@ -13,7 +13,7 @@ import { abandonTransfer } from "../../src/vault/points.ts";
 import { type Backup, newTransferId, runBackup } from "../../src/vault/transfer.ts";
 import { type Call, type Command, usage } from "../command-line.ts";
 import { stoppableSource } from "../interruption.ts";
-import { bytesText } from "../output.ts";
+import { bytesText, EXIT_FINDINGS } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { openNamed, SHARED_OPTIONS } from "./location.ts";
 
@@ -31,7 +31,7 @@ export const backupCommand: Command = {
   },
   details:
     "An image is <path> or <name>=<path>; the name tells the disk from others across backups, and is the file's name\n" +
-    "unless given. Nobody may write to the images meanwhile. With --changed, what the file leaves out is not backed up.",
+    "unless given. Nobody may write to the images meanwhile: exit code 1 says that somebody did. With --changed, what the file leaves out is not backed up.",
   examples: [
     "backup /backup/vault vm-1 disk.img --key-file key.json",
     "backup /backup/vault vm-1 os=/snap/os.vhd data=/snap/data.img --tag weekly",
@@ -78,12 +78,16 @@ async function backUpImages(call: Call): Promise<number> {
       onProgress: ({ doneBytes, totalBytes }) => progress.show(doneBytes, totalBytes),
     };
     const manifest = await runOrSayHow(vault, backup, transfer, `${transfer}-${fingerprint}`);
-    if ((await fingerprintOf(item, images)) !== fingerprint) {
-      output.complain(`holdfast: an image changed while it was read; point ${transfer} may mix old and new`);
-    }
     progress.end();
     report(call, manifest);
-    return 0;
+    const complaints = manifest.disks
+      .filter(({ unreadable }) => unreadable.length > 0)
+      .map(({ name, unreadable }) => `${unreadable.length} ranges of ${name} could not be read and are missing`);
+    if ((await fingerprintOf(item, images)) !== fingerprint) {
+      complaints.push(`an image changed while it was read; point ${transfer} may mix old and new`);
+    }
+    for (const complaint of complaints) output.complain(`holdfast: ${complaint}`);
+    return complaints.length === 0 ? 0 : EXIT_FINDINGS;
   } finally {
     progress.end();
     for (const source of sources) await source.close();
@@ -173,8 +177,5 @@ function report({ flags, output }: Call, manifest: Manifest): void {
     output.print(
       `${transfer}  read ${bytesText(readBytes)}, new ${bytesText(newBytes)}, stored ${bytesText(storedBytes)}`,
     );
-  }
-  for (const disk of manifest.disks.filter(({ unreadable }) => unreadable.length > 0)) {
-    output.complain(`holdfast: ${disk.unreadable.length} ranges of ${disk.name} could not be read and are missing`);
   }
 }

@@ -150,4 +150,24 @@ describe("The holdfast command, as a process", () => {
     await utimes(image, new Date(), new Date());
     expect((await runHoldfast(["vault", "backup", vault, "vm-1", image, "--resume", token])).code).toBe(5);
   }, 60_000);
+
+  it("takes its pin along when the reader of its output goes away", async () => {
+    const vault = path("vault");
+    await must(["init", vault, "--no-encryption"]);
+    await must(["backup", vault, "vm-1", await makeImage(20 * MiB, 0, 19 * MiB)]);
+    const running = startHoldfast(["vault", "restore", vault, "vm-1", "latest", "-"]);
+    running.child.stdout?.once("data", () => running.child.stdout?.destroy());
+    expect(await running.ended).toMatchObject({ code: 141, stderr: "" });
+    expect(await readdir(join(vault, "w", "pins"))).toEqual([]);
+  });
+
+  it("answers 1 when an image changes while it is read", async () => {
+    const vault = path("vault");
+    const image = await makeImage(400 * MiB, 0);
+    await must(["init", vault, "--no-encryption"]);
+    const running = startHoldfast(["vault", "backup", vault, "vm-1", image]);
+    while ((await readdir(join(vault, "w", "plans")).catch(() => [])).length === 0) await sleep(5);
+    await utimes(image, new Date(), new Date());
+    expect(await running.ended).toMatchObject({ code: 1, stderr: expect.stringContaining("may mix old and new") });
+  });
 });
