@@ -123,6 +123,24 @@ describe("Damage", () => {
     await expect(verifyVault(vault.vault, { data: "none" })).rejects.toMatchObject({ kind: "corrupt" });
   });
 
+  it("of two disks' indexes exchanged is found, though each is whole, authentic and in its place", async () => {
+    const vault = await TestVault.create();
+    const disks = [1, 2].map((seed) => {
+      const disk = new MemoryDisk(LEAF, `disk-${seed}`);
+      disk.fill(0, 3 * CHUNK, seed);
+      return disk;
+    });
+    const described = disks.map((disk, lun) => ({ source: disk.snapshot(), name: disk.id, lun }));
+    const manifest = await vault.backUp(described[0]?.source as never, { disks: described });
+    const indexes = vault.archive.names("packs/").filter((name) => !isData(vault, name)) as [string, string];
+    const [one, other] = indexes.map((name) => vault.archive.bodyOf(name) as Uint8Array) as [Uint8Array, Uint8Array];
+    expect(one.length).toBe(other.length);
+    vault.archive.corrupt(indexes[0], other);
+    vault.archive.corrupt(indexes[1], one);
+    for (const ordinal of [0, 1])
+      await expect(vault.restore(manifest, ordinal)).rejects.toMatchObject({ kind: "corrupt" });
+  });
+
   it("stops the collector, which then deletes nothing", async () => {
     const { vault, points } = await threePoints();
     const name = `points/vm-1/${points[1]?.manifest.transfer}`;
