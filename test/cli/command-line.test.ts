@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../cli/main.ts";
+import { withoutSecrets } from "../../cli/output.ts";
 import { runHoldfast } from "../support/holdfast-process.ts";
 
 const MiB = 1024 * 1024;
@@ -107,5 +108,11 @@ describe("The command line", () => {
       expect(stdout).toContain(`holdfast vault ${names[index]}`);
       expect(stdout).toContain("Examples:");
     }
+  });
+
+  it("keeps signatures and account keys out of whatever it says", () => {
+    expect(withoutSecrets("GET https://a.invalid/v-x/p?sv=1&sig=aB%2F9%3D&se=2: AccountKey=k3y==;Name=x")).toBe(
+      "GET https://a.invalid/v-x/p?sv=1&sig=***&se=2: AccountKey=***;Name=x",
+    );
   });
 });

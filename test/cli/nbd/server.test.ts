@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Export } from "../../../cli/nbd/negotiation.ts";
 import { OverlayDevice } from "../../../cli/nbd/overlay-device.ts";
@@ -145,7 +146,7 @@ describe("The NBD server", () => {
   });
 
   it("hangs up on what is no NBD, without a word more and without harm to others", async () => {
-    const { uri, disk } = await servePoint();
+    const { uri, disk } = await servePoint({ handshakeTimeoutMs: 600_000 });
     const { client: bystander } = await open(uri);
     const nonsense: Record<string, Buffer> = {
       "unknown client flags": u32(0xffff_ffff),
@@ -292,6 +293,8 @@ describe("The NBD server", () => {
     const { client: greedy } = await open(uri);
     greedy.socket.pause();
     for (let count = 0; count < 40; count++) greedy.sendRequest(0, 0, 19_000_000 - count);
+    // The first reply has begun, so every request that could be taken up has been.
+    while (greedy.socket.bytesRead < 10_000) await sleep(5);
     const { client } = await open(uri);
     expect(await client.read(5, 5)).toEqual(disk.bytes.subarray(5, 10));
   });
