@@ -1,0 +1,38 @@
+// Every command of `holdfast vault`, in the order of the help.
+
+import type { Command } from "../command-line.ts";
+import { backupCommand } from "./backup.ts";
+import { adoptCommand, collectCommand, copyCommand, verifyCommand } from "./care.ts";
+import { initCommand } from "./init.ts";
+import { mountCommand } from "./mount.ts";
+import {
+  deleteCommand,
+  diffCommand,
+  holdCommand,
+  listCommand,
+  rebuildCatalogCommand,
+  showCommand,
+  undeleteCommand,
+} from "./points.ts";
+import { exportCommand, restoreCommand } from "./restore.ts";
+
+export { SHARED_OPTIONS } from "./location.ts";
+
+export const vaultCommands: readonly Command[] = [
+  initCommand,
+  backupCommand,
+  listCommand,
+  showCommand,
+  diffCommand,
+  restoreCommand,
+  exportCommand,
+  mountCommand,
+  verifyCommand,
+  deleteCommand,
+  undeleteCommand,
+  holdCommand,
+  collectCommand,
+  copyCommand,
+  adoptCommand,
+  rebuildCatalogCommand,
+];

@@ -1,0 +1,244 @@
+// Image files as disks: raw images and fixed VHDs to back up, and both to restore to. A fixed VHD is the raw disk with a
+// footer of 512 bytes behind it. An image has no history of its own, so it is compared by content, unless whoever made it
+// says what changed.
+
+import { createHash, randomBytes } from "node:crypto";
+import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
+import { basename } from "node:path";
+import { HoldfastFailure, messageOf } from "../base/failure.ts";
+import type { DiskSink } from "../ports/disk-sink.ts";
+import type { DiskSource, SnapshotIdentity } from "../ports/disk-source.ts";
+import type { ByteRange } from "../ports/object-store.ts";
+
+const FOOTER_BYTES = 512;
+const FOOTER_COOKIE = "conectix";
+const FIXED_DISK = 2;
+
+export interface ImageOptions {
+  /** Names the disk across its images; default: the file's name. */
+  readonly diskId?: string;
+  /** All that changed since the last backup of this disk. */
+  readonly changed?: readonly ByteRange[];
+}
+
+export async function openImage(
+  path: string,
+  options: ImageOptions = {},
+): Promise<DiskSource & { close(): Promise<void> }> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch (cause) {
+    throw new HoldfastFailure("not-found", "HoldfastImage", `${path}: ${messageOf(cause)}`, { cause });
+  }
+  const { size, mtimeMs, ino } = await file.stat();
+  const sizeBytes = (await isFixedVhd(file, size)) ? size - FOOTER_BYTES : size;
+  if (sizeBytes <= 0) throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is empty`);
+  const snapshotId = createHash("sha256")
+    .update(`${ino}/${mtimeMs}/${size}/${randomBytes(8).toString("hex")}`)
+    .digest("hex")
+    .slice(0, 32);
+  const identity = {
+    diskUniqueId: options.diskId ?? basename(path),
+    snapshotId,
+    snapshotTime: new Date(mtimeMs).toISOString(),
+  };
+  return new ImageSource(file, sizeBytes, identity, options.changed);
+}
+
+class ImageSource implements DiskSource {
+  readonly sizeBytes: number;
+  readonly identity: SnapshotIdentity;
+  private readonly file: FileHandle;
+  private readonly changed: readonly ByteRange[] | undefined;
+
+  constructor(
+    file: FileHandle,
+    sizeBytes: number,
+    identity: SnapshotIdentity,
+    changed: readonly ByteRange[] | undefined,
+  ) {
+    this.file = file;
+    this.sizeBytes = sizeBytes;
+    this.identity = identity;
+    this.changed = changed;
+  }
+
+  async *allocatedRanges() {
+    yield { offset: 0, length: this.sizeBytes };
+  }
+
+  async changedRanges() {
+    const { changed } = this;
+    if (changed === undefined) return undefined;
+    return (async function* () {
+      yield* changed;
+    })();
+  }
+
+  async read({ offset, length }: ByteRange): Promise<Uint8Array> {
+    const bytes = Buffer.allocUnsafe(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await this.file.read(bytes, done, length - done, offset + done).catch((cause) => {
+        const code = cause.code === "EIO" ? "HoldfastSourceUnreadable" : "HoldfastImage";
+        throw new HoldfastFailure("unavailable", code, `The image cannot be read at ${offset}: ${messageOf(cause)}`, {
+          cause,
+        });
+      });
+      if (bytesRead === 0)
+        throw new HoldfastFailure("unavailable", "HoldfastImage", "The image shrank while it was read");
+      done += bytesRead;
+    }
+    return bytes;
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+}
+
+async function isFixedVhd(file: FileHandle, size: number): Promise<boolean> {
+  if (size <= FOOTER_BYTES || size % FOOTER_BYTES !== 0) return false;
+  const footer = Buffer.alloc(FOOTER_BYTES);
+  await file.read(footer, 0, FOOTER_BYTES, size - FOOTER_BYTES);
+  if (footer.toString("latin1", 0, 8) !== FOOTER_COOKIE || footer.readUInt32BE(60) !== FIXED_DISK) return false;
+  return Number(footer.readBigUInt64BE(48)) === size - FOOTER_BYTES && checksumOf(footer) === footer.readUInt32BE(64);
+}
+
+export type ImageFormat = "raw" | "vhd";
+
+export interface NewImage {
+  /** Takes the place of a file that exists, once the new one is whole. */
+  readonly replace?: boolean;
+}
+
+/** Makes a new sparse file of the disk's size. It stands under a name of its own until it is whole. */
+export async function createImage(
+  path: string,
+  sizeBytes: number,
+  format: ImageFormat,
+  { replace = false }: NewImage = {},
+): Promise<DiskSink> {
+  await refuseTarget(path, replace);
+  if (format === "vhd" && sizeBytes % FOOTER_BYTES !== 0) {
+    throw new HoldfastFailure("invalid", "HoldfastImage", "A VHD holds whole sectors of 512 bytes; restore it as raw");
+  }
+  const partial = `${path}.partial`;
+  if (replace) await unlink(partial).catch(() => undefined);
+  const file = await open(partial, "wx").catch((cause) => {
+    throw cannotMake(partial, cause);
+  });
+  await file.truncate(sizeBytes);
+  return new ImageSink(path, file, sizeBytes, format, replace);
+}
+
+async function refuseTarget(path: string, replace: boolean): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) return;
+  if (!found.isFile()) {
+    throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is no file that could be replaced`);
+  }
+  if (replace) return;
+  throw new HoldfastFailure("conflict", "HoldfastImageExists", `${path} exists already; nothing was written`, {
+    hint: "--force replaces it.",
+  });
+}
+
+function cannotMake(partial: string, cause: unknown): HoldfastFailure {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const said = { cause };
+  if (code === "EEXIST") {
+    return new HoldfastFailure("conflict", "HoldfastImageExists", `${partial} exists: another restore writes it`, {
+      ...said,
+      hint: "If that restore was killed, delete the file, or use --force.",
+    });
+  }
+  const kind = code === "ENOENT" || code === "ENOTDIR" ? "not-found" : "denied";
+  return new HoldfastFailure(kind, "HoldfastImage", `${partial} cannot be made: ${messageOf(cause)}`, said);
+}
+
+class ImageSink implements DiskSink {
+  private readonly path: string;
+  private readonly file: FileHandle;
+  private readonly sizeBytes: number;
+  private readonly format: ImageFormat;
+  private readonly replace: boolean;
+
+  constructor(path: string, file: FileHandle, sizeBytes: number, format: ImageFormat, replace: boolean) {
+    this.replace = replace;
+    this.path = path;
+    this.file = file;
+    this.sizeBytes = sizeBytes;
+    this.format = format;
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < bytes.length) {
+      done += (await this.file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+    }
+  }
+
+  async finish(): Promise<void> {
+    if (this.format === "vhd")
+      await this.write(this.sizeBytes, fixedVhdFooter(this.sizeBytes, randomBytes(16), new Date()));
+    await this.file.sync();
+    await refuseTarget(this.path, this.replace);
+    await rename(`${this.path}.partial`, this.path);
+    await this.file.close();
+  }
+
+  async discard(): Promise<void> {
+    await this.file.close();
+    await unlink(`${this.path}.partial`);
+  }
+}
+
+/** The footer of a fixed VHD, as Azure accepts it: current size equals original size, geometry by the format's own rule. */
+export function fixedVhdFooter(sizeBytes: number, uniqueId: Uint8Array, createdAt: Date): Buffer {
+  const footer = Buffer.alloc(FOOTER_BYTES);
+  footer.write(FOOTER_COOKIE, 0, "latin1");
+  footer.writeUInt32BE(2, 8);
+  footer.writeUInt32BE(0x0001_0000, 12);
+  footer.fill(0xff, 16, 24);
+  footer.writeUInt32BE(Math.max(0, Math.floor((createdAt.getTime() - Date.UTC(2000, 0, 1)) / 1000)), 24);
+  footer.write("hfst", 28, "latin1");
+  footer.writeUInt32BE(0x0001_0000, 32);
+  footer.write("Wi2k", 36, "latin1");
+  footer.writeBigUInt64BE(BigInt(sizeBytes), 40);
+  footer.writeBigUInt64BE(BigInt(sizeBytes), 48);
+  const { cylinders, heads, sectors } = vhdGeometry(sizeBytes / 512);
+  footer.writeUInt16BE(cylinders, 56);
+  footer.writeUInt8(heads, 58);
+  footer.writeUInt8(sectors, 59);
+  footer.writeUInt32BE(FIXED_DISK, 60);
+  footer.set(uniqueId.subarray(0, 16), 68);
+  footer.writeUInt32BE(checksumOf(footer), 64);
+  return footer;
+}
+
+/** The complement of the sum of all bytes but its own four. */
+function checksumOf(footer: Uint8Array): number {
+  const sum = footer.reduce((total, byte, at) => (at >= 64 && at < 68 ? total : total + byte), 0);
+  return ~sum >>> 0;
+}
+
+function vhdGeometry(totalSectors: number): { cylinders: number; heads: number; sectors: number } {
+  const total = Math.min(totalSectors, 65_535 * 16 * 255);
+  if (total >= 65_535 * 16 * 63) return { cylinders: Math.floor(total / 255 / 16), heads: 16, sectors: 255 };
+  let sectors = 17;
+  let tracks = Math.floor(total / sectors);
+  let heads = Math.max(4, Math.floor((tracks + 1023) / 1024));
+  if (tracks >= heads * 1024 || heads > 16) {
+    sectors = 31;
+    heads = 16;
+    tracks = Math.floor(total / sectors);
+  }
+  if (tracks >= heads * 1024) {
+    sectors = 63;
+    heads = 16;
+    tracks = Math.floor(total / sectors);
+  }
+  return { cylinders: Math.floor(tracks / heads), heads, sectors };
+}

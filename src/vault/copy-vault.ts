@@ -1,0 +1,99 @@
+// A copy of a vault in other stores: manifests are listed first, then everything they need is copied, then exactly those
+// manifests. A killed copy is continued by doing it again. The copy keeps the identity of its source, and is therefore
+// read-only until it is adopted.
+
+import pMap from "p-map";
+import type { ObjectStore } from "../ports/object-store.ts";
+import {
+  ITEMS_PREFIX,
+  KEYS_PREFIX,
+  PACKS_PREFIX,
+  POLICIES_PREFIX,
+  type PointId,
+  parsePackName,
+  pointName,
+  pointPacksName,
+  STATES_PREFIX,
+  VAULT_RECORD,
+} from "./format/names.ts";
+import { listPoints } from "./list-points.ts";
+import { createOrAdopt, listObjects } from "./objects.ts";
+import type { Vault, VaultStores } from "./open-vault.ts";
+import { PackSet } from "./pack-set.ts";
+import { pinFor, readPointPacks, whilePinned } from "./points.ts";
+import { newTransferId } from "./transfer.ts";
+
+const COPIES_AT_ONCE = 4;
+
+export interface Copied {
+  readonly points: number;
+  readonly packs: number;
+  readonly bytes: number;
+}
+
+export async function copyVault(vault: Vault, target: VaultStores, onPack?: (bytes: number) => void): Promise<Copied> {
+  const points: PointId[] = [];
+  for await (const { point, state } of listPoints(vault)) if (!state?.deletedAt) points.push(point);
+  if (!vault.isWritable) return copyPoints(vault, target, points, onPack);
+  const pin = pinFor(vault, "copy", newTransferId(vault), null, points, `copy to ${target.archive.location}`);
+  return whilePinned(vault, pin, () => copyPoints(vault, target, points, onPack));
+}
+
+async function copyPoints(
+  vault: Vault,
+  target: VaultStores,
+  points: readonly PointId[],
+  onPack?: (bytes: number) => void,
+) {
+  for await (const { name } of listObjects(vault.archive, KEYS_PREFIX))
+    await copyObject(vault.archive, target.archive, name);
+  const needed = new PackSet();
+  for (const point of points) {
+    for (const counts of await readPointPacks(vault, point)) for (const { pack } of counts.list()) needed.add(pack);
+  }
+  const present = new Set<string>();
+  for await (const { name } of listObjects(target.archive, PACKS_PREFIX)) present.add(name);
+  let packs = 0;
+  let bytes = 0;
+  const wanted = packsToCopy(vault.archive, needed, present);
+  await pMap(
+    wanted,
+    async (name) => {
+      const size = await copyObject(vault.archive, target.archive, name);
+      packs++;
+      bytes += size;
+      onPack?.(size);
+    },
+    { concurrency: COPIES_AT_ONCE },
+  );
+  for (const point of points) {
+    await copyObject(vault.archive, target.archive, pointPacksName(point));
+    await copyObject(vault.archive, target.archive, pointName(point));
+  }
+  await copyState(vault, target);
+  return { points: points.length, packs, bytes };
+}
+
+async function* packsToCopy(
+  archive: ObjectStore,
+  needed: PackSet,
+  present: ReadonlySet<string>,
+): AsyncGenerator<string> {
+  for await (const { name } of listObjects(archive, PACKS_PREFIX)) {
+    if (needed.has(parsePackName(name).pack) && !present.has(name)) yield name;
+  }
+}
+
+/** Sidecars and items as they are now; the record of the vault last, for it makes the copy one that opens. */
+async function copyState(vault: Vault, target: VaultStores): Promise<void> {
+  for (const prefix of [STATES_PREFIX, ITEMS_PREFIX, POLICIES_PREFIX]) {
+    for await (const { name } of listObjects(vault.state, prefix)) await copyObject(vault.state, target.state, name);
+  }
+  await copyObject(vault.state, target.state, VAULT_RECORD);
+}
+
+async function copyObject(source: ObjectStore, target: ObjectStore, name: string): Promise<number> {
+  const { body } = await source.read(name);
+  await createOrAdopt(target, name, body);
+  return body.length;
+}
