@@ -12,9 +12,9 @@ import { requireWritable, type Vault } from "../../src/vault/open-vault.ts";
 import { abandonTransfer } from "../../src/vault/points.ts";
 import { type Backup, newTransferId, runBackup } from "../../src/vault/transfer.ts";
 import { type Call, type Command, usage } from "../command-line.ts";
-import { stoppableSource } from "../interruption.ts";
 import { bytesText, EXIT_FINDINGS } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { stoppableSource } from "./interruption.ts";
 import { openNamed, SHARED_OPTIONS } from "./location.ts";
 
 export const backupCommand: Command = {

@@ -13,7 +13,7 @@ import { openKeyFile } from "../../src/files/key-file.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { openVault, type Vault, type VaultDeps, type VaultStores } from "../../src/vault/open-vault.ts";
 import { type Call, type Option, usage } from "../command-line.ts";
-import { stoppableStore } from "../interruption.ts";
+import { stoppableStore } from "./interruption.ts";
 
 export const SHARED_OPTIONS: Readonly<Record<string, Option>> = {
   "key-file": {

@@ -6,13 +6,13 @@ import { DiskReader } from "../../src/vault/disk-reader.ts";
 import type { ListedPoint } from "../../src/vault/list-points.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
 import { type Call, type Command, usage } from "../command-line.ts";
-import type { Export } from "../nbd/negotiation.ts";
-import { OverlayDevice } from "../nbd/overlay-device.ts";
-import { PointDevice } from "../nbd/point-device.ts";
-import { type Address, serveNbd } from "../nbd/server.ts";
 import { bytesText } from "../output.ts";
 import { chosenDisk, chosenPoint, DISK_OPTION, POINT_DETAILS, whileReading } from "./choices.ts";
 import { openNamed, SHARED_OPTIONS } from "./location.ts";
+import type { Export } from "./nbd/negotiation.ts";
+import { OverlayDevice } from "./nbd/overlay-device.ts";
+import { PointDevice } from "./nbd/point-device.ts";
+import { type Address, serveNbd } from "./nbd/server.ts";
 
 const DEFAULT_PORT = 10_809;
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1)$/;

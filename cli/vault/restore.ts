@@ -12,10 +12,10 @@ import type { Vault } from "../../src/vault/open-vault.ts";
 import { readPointPacks } from "../../src/vault/points.ts";
 import { restoreDisk } from "../../src/vault/restore-disk.ts";
 import { type Call, type Command, type Option, usage } from "../command-line.ts";
-import { refuseIfStopped } from "../interruption.ts";
 import { bytesText } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { chosenDisk, chosenPoint, DISK_OPTION, POINT_DETAILS, whileReading } from "./choices.ts";
+import { refuseIfStopped } from "./interruption.ts";
 import { openNamed, SHARED_OPTIONS } from "./location.ts";
 
 const STREAM_BYTES = 1024 * 1024;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { treeOf } from "./source-tree.ts";
 import { findUnused, unusedFileRule } from "./use-rules.ts";
 
-const find = (files: Record<string, string>) => unusedFileRule.find(treeOf(files));
+const find = (files: Record<string, string>) => findUnused(treeOf(files), {});
 
 describe("the rule against unused files", () => {
   it("finds a file that nothing imports, and what only that file imports", () => {

@@ -1,6 +1,6 @@
 // A number of units that may be in use at once. Whoever asks for more than is left waits, and is served in turn.
 
-import { assert } from "../../src/base/assert.ts";
+import { assert } from "../../../src/base/assert.ts";
 
 export class Budget {
   private left: number;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { BlockDevice, Extent } from "../../../cli/nbd/block-device.ts";
-import { OverlayDevice } from "../../../cli/nbd/overlay-device.ts";
+import type { BlockDevice, Extent } from "../../../../cli/vault/nbd/block-device.ts";
+import { OverlayDevice } from "../../../../cli/vault/nbd/overlay-device.ts";
 
 /** Every byte tells where it is; the second half is a hole. */
 class PatternDevice implements BlockDevice {

@@ -2,10 +2,10 @@
 // and sources refuse the next request, and the command unwinds through its own failures. Only pins may still be taken
 // away, for a command that reads has no other trace to leave.
 
-import { HoldfastFailure } from "../src/base/failure.ts";
-import type { DiskSource, SnapshotIdentity } from "../src/ports/disk-source.ts";
-import type { ByteRange, ObjectStore } from "../src/ports/object-store.ts";
-import { PINS_PREFIX } from "../src/vault/format/names.ts";
+import { HoldfastFailure } from "../../src/base/failure.ts";
+import type { DiskSource, SnapshotIdentity } from "../../src/ports/disk-source.ts";
+import type { ByteRange, ObjectStore } from "../../src/ports/object-store.ts";
+import { PINS_PREFIX } from "../../src/vault/format/names.ts";
 
 export function refuseIfStopped(signal: AbortSignal): void {
   if (!signal.aborted) return;

@@ -1,10 +1,10 @@
 // A disk of a recovery point as a block device that cannot be written. Reads go through the vault's reader, which verifies
 // every chunk and reads ahead; they are cut and bounded, so that its cache holds whatever is being waited for.
 
-import type { ByteRange } from "../../src/ports/object-store.ts";
-import type { DiskReader } from "../../src/vault/disk-reader.ts";
-import type { ChunkEntry } from "../../src/vault/format/index-node.ts";
-import { chunkLength, LEAF_ENTRIES } from "../../src/vault/format/tree-shape.ts";
+import type { ByteRange } from "../../../src/ports/object-store.ts";
+import type { DiskReader } from "../../../src/vault/disk-reader.ts";
+import type { ChunkEntry } from "../../../src/vault/format/index-node.ts";
+import { chunkLength, LEAF_ENTRIES } from "../../../src/vault/format/tree-shape.ts";
 import { type BlockDevice, type Extent, joinExtents } from "./block-device.ts";
 import { Budget } from "./budget.ts";
 

@@ -1,7 +1,7 @@
 // The second half of a connection: requests and their replies, several at once and in any order. Each request pays for its
 // bytes from the connection's budget and the one all connections share, before anything is held in memory for it.
 
-import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
+import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
 import type { Extent } from "./block-device.ts";
 import type { Budget } from "./budget.ts";
 import type { Session } from "./negotiation.ts";

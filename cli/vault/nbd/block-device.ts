@@ -1,6 +1,6 @@
 // What the server serves: a disk by offset and length. Ranges given to it lie within the disk.
 
-import type { ByteRange } from "../../src/ports/object-store.ts";
+import type { ByteRange } from "../../../src/ports/object-store.ts";
 
 export interface Extent extends ByteRange {
   /** Both holes and zeros read as zeros; a hole takes no room either. */

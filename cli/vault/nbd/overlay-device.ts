@@ -4,8 +4,8 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
-import type { ByteRange } from "../../src/ports/object-store.ts";
+import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
+import type { ByteRange } from "../../../src/ports/object-store.ts";
 import { type BlockDevice, type Extent, joinExtents } from "./block-device.ts";
 
 const BLOCK_BYTES = 4_096;

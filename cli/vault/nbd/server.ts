@@ -2,7 +2,7 @@
 // does not get through its handshake, or does not take its replies, is hung up on, so that it cannot keep others waiting.
 
 import { createServer, type Server, type Socket } from "node:net";
-import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
+import { HoldfastFailure, messageOf } from "../../../src/base/failure.ts";
 import { Budget } from "./budget.ts";
 import { type Export, negotiate } from "./negotiation.ts";
 import { MAX_REQUEST_BYTES } from "./protocol.ts";
