@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { treeOf } from "./source-tree.ts";
-import { findUnused, unusedFileRule } from "./use-rules.ts";
+import { findUnused } from "./use-rules.ts";
 
 const find = (files: Record<string, string>) => findUnused(treeOf(files), {});
 
