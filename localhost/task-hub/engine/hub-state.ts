@@ -146,11 +146,17 @@ export class HubState {
 
   #create(birth: Birth, atMs: number): void {
     const replaced = this.#find(birth.id);
-    if (replaced !== undefined) this.#leaveCriticalSection(replaced, atMs);
+    if (replaced !== undefined && !isTerminal(replaced.status)) this.#abandon(replaced, atMs);
     this.#forget(birth.id);
     this.live.set(birth.id, newInstance(birth, atMs));
     this.#emit({ effect: "created", id: birth.id });
     this.#emit({ effect: "ready", id: birth.id });
+  }
+
+  // A client may start an id anew that is running (overridableExistingInstanceStates): nobody must wait for it.
+  #abandon(instance: Instance, atMs: number): void {
+    this.#leaveCriticalSection(instance, atMs);
+    this.#tellParent(instance, { kind: "terminated", reason: `Instance '${instance.id}' was started anew.` }, atMs);
   }
 
   #forget(id: string): void {
