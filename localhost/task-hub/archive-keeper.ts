@@ -11,7 +11,10 @@ import type { Archive, ArchivePointer } from "./journal/archive.ts";
 import type { Ledger } from "./ledger.ts";
 
 const MOST_DOCUMENTS_PER_WRITE = 1000;
+/** An event is some hundred bytes of JSON; with a few very long histories a write takes fewer documents. */
+const MOST_EVENTS_PER_WRITE = 50_000;
 const MOST_MOVED_PER_STEP = 200;
+const MOST_BYTES_MOVED_PER_STEP = 16 * 1024 * 1024;
 
 export class ArchiveKeeper {
   readonly #archive: Archive;
@@ -70,11 +73,7 @@ export class ArchiveKeeper {
   }
 
   async #archiveSome(): Promise<void> {
-    const ids = this.#waiting.splice(0, MOST_DOCUMENTS_PER_WRITE);
-    const instances = ids.flatMap((id) => {
-      const instance = this.#ledger.state.live.get(id);
-      return instance !== undefined && isTerminal(instance.status) ? [instance] : [];
-    });
+    const instances = this.#takeWaiting();
     if (instances.length === 0) return;
     // Fields are read before the write: the instance may be rewound or replaced while it is under way.
     const entries = instances.map(({ id, name, status, createdAtMs, updatedAtMs, execution }) => ({
@@ -93,14 +92,29 @@ export class ArchiveKeeper {
     });
   }
 
+  #takeWaiting(): Instance[] {
+    const instances: Instance[] = [];
+    let count = 0;
+    let eventCount = 0;
+    while (count < this.#waiting.length && count < MOST_DOCUMENTS_PER_WRITE && eventCount < MOST_EVENTS_PER_WRITE) {
+      const instance = this.#ledger.state.live.get(this.#waiting[count++] as string);
+      if (instance === undefined || !isTerminal(instance.status)) continue;
+      instances.push(instance);
+      eventCount += instance.history.length;
+    }
+    this.#waiting.splice(0, count);
+    return instances;
+  }
+
   async #compact(file: number): Promise<void> {
     const there: FinishedEntry[] = [];
     for (const entry of this.#ledger.state.finished.values()) {
       const [pointedFile] = entry.pointer as ArchivePointer;
       if (pointedFile === file) there.push(entry);
     }
-    for (let from = 0; from < there.length && !this.#stopped; from += MOST_MOVED_PER_STEP) {
-      const slice = there.slice(from, from + MOST_MOVED_PER_STEP);
+    for (let from = 0; from < there.length && !this.#stopped; ) {
+      const slice = takeSlice(there, from);
+      from += slice.length;
       // Purged while the slice waited for its turn: nothing to move.
       const wanted = slice.filter((entry) => this.#ledger.state.finished.get(entry.id) === entry);
       const documents = await Promise.all(wanted.map(({ pointer }) => this.#archive.get(pointer as ArchivePointer)));
@@ -109,4 +123,15 @@ export class ArchiveKeeper {
       await this.#ledger.commit({ r: "moved", moves });
     }
   }
+}
+
+function takeSlice(entries: readonly FinishedEntry[], from: number): FinishedEntry[] {
+  let end = from;
+  let sizeBytes = 0;
+  while (end < entries.length && end - from < MOST_MOVED_PER_STEP && sizeBytes < MOST_BYTES_MOVED_PER_STEP) {
+    const { pointer } = entries[end++] as FinishedEntry;
+    const [, , bytes] = pointer as ArchivePointer;
+    sizeBytes += bytes;
+  }
+  return entries.slice(from, end);
 }

@@ -2,6 +2,7 @@
 // turn of the event loop, and the older segments go. Traffic is not held up (engine/hub-state.ts, beginCheckpoint).
 
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { messageOf } from "../../src/base/failure.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -13,11 +14,19 @@ const SLICE_MS = 4;
 export class Checkpointer {
   readonly #journal: Journal;
   readonly #ledger: Ledger;
+  readonly #report: (text: string) => void;
   readonly #leastGrowthBytes: number;
+  #givenUp: unknown;
   #work: Promise<void> | undefined;
   #lastSizeBytes: number;
 
-  constructor(journal: Journal, ledger: Ledger, leastGrowthBytes: number = LEAST_GROWTH_BYTES) {
+  constructor(
+    journal: Journal,
+    ledger: Ledger,
+    report: (text: string) => void,
+    leastGrowthBytes: number = LEAST_GROWTH_BYTES,
+  ) {
+    this.#report = report;
     this.#journal = journal;
     this.#ledger = ledger;
     this.#leastGrowthBytes = leastGrowthBytes;
@@ -26,9 +35,10 @@ export class Checkpointer {
 
   /** Cheap enough to be asked after every record. */
   consider(): void {
+    if (this.#givenUp !== undefined) return;
     const enoughBytes = Math.max(this.#leastGrowthBytes, GROWTH_FACTOR * this.#lastSizeBytes);
     if (this.#work === undefined && this.#journal.bytesSinceCheckpoint > enoughBytes) {
-      // A journal that cannot be written has told its owner; there is nobody else to tell here.
+      // A journal that cannot be written has told its owner, and a checkpoint that was given up has been reported.
       this.run().catch(() => {});
     }
   }
@@ -41,13 +51,14 @@ export class Checkpointer {
   }
 
   async stop(): Promise<void> {
-    await this.#work;
+    await this.#work?.catch(() => {});
   }
 
   async #checkpoint(): Promise<void> {
+    if (this.#givenUp !== undefined) throw this.#givenUp;
     const { state } = this.#ledger;
     this.#journal.beginCheckpoint();
-    const cut = state.beginCheckpoint((record) => void this.#journal.append(record));
+    const cut = state.beginCheckpoint((record) => this.#restate(record));
     let sliceEndsAt = performance.now() + SLICE_MS;
     while (cut.advance()) {
       if (performance.now() < sliceEndsAt) continue;
@@ -56,7 +67,20 @@ export class Checkpointer {
       sliceEndsAt = performance.now() + SLICE_MS;
     }
     state.endCheckpoint();
+    if (this.#givenUp !== undefined) throw this.#givenUp;
     await this.#journal.completeCheckpoint();
     this.#lastSizeBytes = this.#journal.sizeBytes;
+  }
+
+  // What does not fit into one record cannot be restated. Then the old segments stay, and nothing is lost: a failure
+  // must not reach the record that happened to touch the instance.
+  #restate(record: object): void {
+    try {
+      void this.#journal.append(record);
+    } catch (fault) {
+      if (this.#givenUp !== undefined) return;
+      this.#givenUp = fault;
+      this.#report(`The journal cannot be shortened until the next start: ${messageOf(fault)}`);
+    }
   }
 }

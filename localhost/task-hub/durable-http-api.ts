@@ -54,13 +54,17 @@ export class DurableHttpApi implements DurableApi {
 
   async handle(request: ApiRequest): Promise<ApiResponse> {
     try {
-      const response = await this.#route(request);
+      const response = await this.#answer(request);
       await this.#client.settled();
       return response;
     } catch (error) {
-      if (error instanceof HoldfastFailure) return failureResponse(error);
-      throw error;
+      return toldFailure(error);
     }
+  }
+
+  // A refusal rests on what it has seen, too: "it has ended" must not be taken back by a crash.
+  #answer(request: ApiRequest): Promise<ApiResponse> {
+    return this.#route(request).catch(toldFailure);
   }
 
   clientBindingData(): string {
@@ -297,6 +301,12 @@ function json(status: number, body: unknown, headers: Record<string, string> = {
 
 function empty(status: number): ApiResponse {
   return { status, headers: {}, body: "" };
+}
+
+/** Anything else is a fault of the host. */
+function toldFailure(error: unknown): ApiResponse {
+  if (error instanceof HoldfastFailure) return failureResponse(error);
+  throw error;
 }
 
 function failureResponse(failure: HoldfastFailure): ApiResponse {

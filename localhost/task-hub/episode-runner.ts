@@ -10,7 +10,14 @@ import type { HostLog } from "../functions-host/host-log.ts";
 import type { Clock } from "./clock.ts";
 import { type Batch, nextBatch } from "./engine/batch.ts";
 import { entityPayload, entityRecord, failedEntityRecord, nextEntityStep } from "./engine/entity.ts";
-import { type EpisodeContext, failureMessage, interpret, quietRecord, replayPayload } from "./engine/episode.ts";
+import {
+  type EpisodeContext,
+  failureMessage,
+  interpret,
+  quietRecord,
+  replayPayload,
+  seqRanges,
+} from "./engine/episode.ts";
 import { type Instance, isTerminal } from "./engine/instance.ts";
 import type { EpisodeRecord } from "./engine/records.ts";
 import type { DurableFunctions } from "./functions-port.ts";
@@ -195,7 +202,7 @@ export class EpisodeRunner {
       r: "episode",
       id: instance.id,
       atMs: this.#context(instance).atMs,
-      took: batch.arrivals.map(({ seq }) => [seq, seq] as const),
+      took: seqRanges(batch.arrivals),
       ran: true,
       ending: { kind: "failed", message: failureMessage(instance, problem) },
       abandons: true,
@@ -284,6 +291,7 @@ export class EpisodeRunner {
     this.#faults.set(instance.id, faults);
     const text = `An episode of '${instance.id}' (${instance.name}) could not be run: ${messageOf(fault)}`;
     log.write("error", "DurableTask", fault instanceof Error && fault.stack ? `${text}\n${fault.stack}` : text);
+    if (!this.#isCurrent(instance) || isTerminal(instance.status)) return;
     if (faults < MOST_FAULTS || instance.entity !== undefined) {
       clock.after(Math.min(2 ** faults, 600) * 1000, () => this.wake(instance.id));
       return;

@@ -1,5 +1,5 @@
 // All orchestrations of the hub in the order of their creation, running or finished, so that a page of a listing costs
-// the page and not the hub. Ids that have gone are dropped when they are met.
+// the page and not the hub. Ids that have gone are dropped when they are met, or have become many.
 
 import type { HubState } from "./engine/hub-state.ts";
 import type { RuntimeStatus } from "./engine/instance.ts";
@@ -20,6 +20,9 @@ export interface InstanceFilter {
   /** Matches only what has not changed since. */
   readonly endedBeforeMs?: number;
 }
+
+/** So many places may be there for instances that are not, besides one for each that is. */
+const LEAST_DROP_LENGTH = 1000;
 
 interface Place {
   readonly createdAtMs: number;
@@ -50,6 +53,16 @@ export class InstanceIndex {
     const last = this.#places.at(-1);
     if (last === undefined || comparePlaces(last, place) < 0) this.#places.push(place);
     else this.#insert(place);
+    if (this.#places.length > LEAST_DROP_LENGTH + 2 * this.#headCount) this.#dropGone();
+  }
+
+  /** Places of instances that are gone included. */
+  get length(): number {
+    return this.#places.length;
+  }
+
+  get #headCount(): number {
+    return this.#state.live.size + this.#state.finished.size;
   }
 
   /** Up to `top` matching instances after the one that `after` names; `next` continues the listing. */

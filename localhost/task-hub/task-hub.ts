@@ -109,9 +109,15 @@ class RunningHub implements TaskHub {
     const parts = { ...options, ledger: this.#ledger, index: this.#index };
     this.#episodes = new EpisodeRunner(parts);
     this.#calls = new CallRunner(parts);
-    this.#timers = new TimerQueue(clock, (timer) => this.#fire(timer));
+    this.#timers = new TimerQueue(
+      clock,
+      (timer) => this.#fire(timer),
+      (timer) => this.#awaits(timer),
+    );
     this.#keeper = new ArchiveKeeper({ ...parts, archive });
-    this.#checkpointer = new Checkpointer(journal, this.#ledger);
+    this.#checkpointer = new Checkpointer(journal, this.#ledger, (text) =>
+      options.log.write("error", "DurableTask", text),
+    );
     this.client = new HubClient({ ...parts, keeper: this.#keeper });
     this.api = new DurableHttpApi({ ...options, client: this.client });
   }
@@ -203,9 +209,14 @@ class RunningHub implements TaskHub {
     this.#options.log.write("error", `Function.${name}`, text, fields);
   }
 
-  #fire({ id, execution, task, fireAtMs }: DueTimer): void {
+  #awaits({ id, execution, task }: DueTimer): boolean {
     const instance = this.#ledger.state.live.get(id);
-    if (instance?.execution !== execution || instance.open.get(task)?.kind !== "timer") return;
+    return instance?.execution === execution && instance.open.get(task)?.kind === "timer";
+  }
+
+  #fire(timer: DueTimer): void {
+    if (!this.#awaits(timer)) return;
+    const { id, execution, task, fireAtMs } = timer;
     const deliveries = [{ to: id, message: { kind: "timer", execution, task, fireAtMs } as const }];
     this.#ledger.commit({ r: "arrived", atMs: this.#options.clock.nowMs(), deliveries }).catch(() => {});
   }

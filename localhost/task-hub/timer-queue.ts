@@ -1,5 +1,6 @@
 // Durable timers that are due one day: a binary heap with one clock timer for the earliest. A timer never fires early;
-// whether it is still wanted is for the receiver to say, so cancelling costs nothing here.
+// whether it is still wanted is for the receiver to say, so cancelling costs nothing. Those that are not wanted any more
+// are dropped each time the heap has doubled: most time-outs are long and never come.
 
 import type { Clock } from "./clock.ts";
 
@@ -10,20 +11,30 @@ export interface DueTimer {
   readonly task: number;
 }
 
+const LEAST_SWEEP_LENGTH = 1024;
+
 export class TimerQueue {
   readonly #clock: Clock;
   readonly #fire: (timer: DueTimer) => void;
-  readonly #heap: DueTimer[] = [];
+  readonly #isWanted: (timer: DueTimer) => boolean;
+  #heap: DueTimer[] = [];
+  #sweepAtLength = LEAST_SWEEP_LENGTH;
   #cancel: (() => void) | undefined;
   #armedForMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
-  constructor(clock: Clock, fire: (timer: DueTimer) => void) {
+  constructor(clock: Clock, fire: (timer: DueTimer) => void, isWanted: (timer: DueTimer) => boolean) {
     this.#clock = clock;
     this.#fire = fire;
+    this.#isWanted = isWanted;
+  }
+
+  get length(): number {
+    return this.#heap.length;
   }
 
   add(timer: DueTimer): void {
+    if (this.#heap.length >= this.#sweepAtLength) this.#sweep();
     this.#push(timer);
     if (timer.fireAtMs < this.#armedForMs) this.#arm();
   }
@@ -50,6 +61,12 @@ export class TimerQueue {
       this.#fire(next);
     }
     this.#arm();
+  }
+
+  /** An array in order of time is a heap. */
+  #sweep(): void {
+    this.#heap = this.#heap.filter(this.#isWanted).sort((a, b) => a.fireAtMs - b.fireAtMs);
+    this.#sweepAtLength = Math.max(LEAST_SWEEP_LENGTH, 2 * this.#heap.length);
   }
 
   #push(timer: DueTimer): void {

@@ -109,13 +109,16 @@ export function httpAnswer(answer: TaskAnswer): HttpAnswer | undefined {
     return key === undefined ? undefined : headers?.[key] || undefined;
   };
   const retryAfter = header("retry-after");
-  const retryAfterMs = retryAfter === undefined ? undefined : Number(retryAfter) * 1000;
+  const seconds = retryAfter === undefined ? Number.NaN : Number(retryAfter);
   return {
     statusCode,
     location: header("location"),
-    retryAfterMs: retryAfterMs === undefined || Number.isNaN(retryAfterMs) ? undefined : retryAfterMs,
+    retryAfterMs: Number.isNaN(seconds) ? undefined : Math.min(Math.max(0, seconds * 1000), LONGEST_HTTP_POLL_MS),
   };
 }
+
+/** Whatever a server says, the time to ask again must be one that a date can hold. */
+const LONGEST_HTTP_POLL_MS = 365 * 86_400_000;
 
 /** The arrivals of a batch that mean something: for this execution, still open, and not twice. */
 export function acceptedArrivals(instance: Instance, arrivals: readonly Arrival[]): Arrival[] {

@@ -95,6 +95,7 @@ export function seqRanges(arrivals: readonly Arrival[]): SeqRange[] {
 export function quietRecord(instance: Instance, batch: Batch, context: EpisodeContext): EpisodeRecord {
   assert(!batch.callsFunction, "an episode whose function runs needs its outcome");
   const tail = tailOps(instance, batch, context, instance.nextId);
+  assert(typeof tail !== "string", "nothing fails once the function has returned");
   return {
     r: "episode",
     id: instance.id,
@@ -153,6 +154,7 @@ function interpretOutcome(
   const user = instance.rewound ? renumberedOps(instance, leaves, context) : userOps(instance, newLeaves, context);
   if (typeof user === "string") return user;
   const tail = tailOps(instance, batch, context, user.nextId);
+  if (typeof tail === "string") return tail;
   // The library stops reading where the function returns: it does not count what comes after.
   const countedIds = outcome.ok && outcome.isDone ? user.nextId : tail.nextId;
   if (outcome.ok && outcome.sequenceNumber !== undefined && outcome.sequenceNumber !== countedIds) {

@@ -6,7 +6,7 @@ import { assert } from "../../../src/base/assert.ts";
 import { acceptedArrivals } from "./batch.ts";
 import { CheckpointCut } from "./checkpoint-cut.ts";
 import { startedEvent } from "./episode.ts";
-import { EventType, type HistoryEvent } from "./history.ts";
+import { EventType, type HistoryEvent, isoTime } from "./history.ts";
 import { nextExecution } from "./ids.ts";
 import { type Birth, type Call, type Ending, type Instance, isTerminal, newInstance, remember } from "./instance.ts";
 import { type Arrival, type Delivery, eventOf, executionOf, type Message, type TaskAnswer } from "./messages.ts";
@@ -146,11 +146,17 @@ export class HubState {
 
   #create(birth: Birth, atMs: number): void {
     const replaced = this.#find(birth.id);
-    if (replaced !== undefined) this.#leaveCriticalSection(replaced, atMs);
+    if (replaced !== undefined && !isTerminal(replaced.status)) this.#abandon(replaced, atMs);
     this.#forget(birth.id);
     this.live.set(birth.id, newInstance(birth, atMs));
     this.#emit({ effect: "created", id: birth.id });
     this.#emit({ effect: "ready", id: birth.id });
+  }
+
+  // A client may start an id anew that is running (overridableExistingInstanceStates): nobody must wait for it.
+  #abandon(instance: Instance, atMs: number): void {
+    this.#leaveCriticalSection(instance, atMs);
+    this.#tellParent(instance, { kind: "terminated", reason: `Instance '${instance.id}' was started anew.` }, atMs);
   }
 
   #forget(id: string): void {
@@ -225,6 +231,7 @@ export class HubState {
     if (record.ran) this.#rememberRun(instance, record.atMs);
     this.#hear(instance, taken);
     if (instance.ending?.kind !== "terminated") this.#act(instance, record);
+    if (record.ending !== undefined && record.abandons !== true) this.#warnOfOpenTimers(instance);
     if (record.ran) remember(instance, { type: EventType.OrchestratorCompleted, atMs: record.atMs });
     if (record.abandons === true) instance.open.clear();
     if (instance.ending !== undefined && instance.open.size === 0) this.#end(instance, instance.ending, record.atMs);
@@ -268,6 +275,18 @@ export class HubState {
     const call: Call = { kind: "http", request: open.next.request };
     instance.open.set(open.next.task, { kind: "call", call });
     this.#emitCall(instance, open.next.task, call);
+  }
+
+  // As on Azure they hold the end up, which looks like a hang to whoever forgot to cancel one.
+  #warnOfOpenTimers({ id, open }: Instance): void {
+    const fireTimes = [...open.values()].flatMap((task) => (task.kind === "timer" && task.leaf ? [task.fireAtMs] : []));
+    if (fireTimes.length === 0) return;
+    this.#emit({
+      effect: "warning",
+      text:
+        `Orchestration '${id}' has returned, but stays Running until its timer of ${isoTime(Math.max(...fireTimes))} ` +
+        "fires, as on Azure. Call cancel() on timers that are no longer needed.",
+    });
   }
 
   #act(instance: Instance, record: EpisodeRecord): void {

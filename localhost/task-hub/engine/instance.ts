@@ -2,7 +2,7 @@
 // go on after a crash. Plain data: it is written to the journal as it is (checkpoint.ts) except for `replay`, which is
 // derived from the history.
 
-import { type HistoryEvent, replayText } from "./history.ts";
+import { type FailureDetails, type HistoryEvent, replayText } from "./history.ts";
 import type { Arrival } from "./messages.ts";
 
 export type RuntimeStatus = "Pending" | "Running" | "Suspended" | "Completed" | "Failed" | "Terminated";
@@ -70,6 +70,7 @@ export type TimerContinuation =
 export interface RetrySettled {
   readonly reason: string;
   readonly details: string;
+  readonly failure?: FailureDetails;
 }
 
 export type Ending =

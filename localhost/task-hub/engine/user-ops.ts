@@ -114,18 +114,21 @@ function retryOf(action: Action, atMs: number): Retry | undefined {
 }
 
 function plainRetryOptions(options: RetryOptions): RetryOptions {
-  // A copy by fields: the library's object is a class instance and may carry more than belongs into the journal.
+  // A copy by fields: the library's object is a class instance and may carry more than belongs into the journal. JSON
+  // would turn infinity into null: without limit is said by a number that is never reached, or by no number.
+  const { maxNumberOfAttempts, backoffCoefficient, maxRetryIntervalInMilliseconds, retryTimeoutInMilliseconds } =
+    options;
   return {
     firstRetryIntervalInMilliseconds: options.firstRetryIntervalInMilliseconds,
-    maxNumberOfAttempts: options.maxNumberOfAttempts,
-    ...(options.backoffCoefficient !== undefined && { backoffCoefficient: options.backoffCoefficient }),
-    ...(options.maxRetryIntervalInMilliseconds !== undefined && {
-      maxRetryIntervalInMilliseconds: options.maxRetryIntervalInMilliseconds,
-    }),
-    ...(options.retryTimeoutInMilliseconds !== undefined && {
-      retryTimeoutInMilliseconds: options.retryTimeoutInMilliseconds,
-    }),
+    maxNumberOfAttempts: Number.isFinite(maxNumberOfAttempts) ? maxNumberOfAttempts : Number.MAX_SAFE_INTEGER,
+    ...(isLimit(backoffCoefficient) && { backoffCoefficient }),
+    ...(isLimit(maxRetryIntervalInMilliseconds) && { maxRetryIntervalInMilliseconds }),
+    ...(isLimit(retryTimeoutInMilliseconds) && { retryTimeoutInMilliseconds }),
   };
+}
+
+function isLimit(value: number | undefined): value is number {
+  return Number.isFinite(value);
 }
 
 export function callOp(

@@ -37,9 +37,10 @@ describe("a durable timer", () => {
     const id = await app.start("race", { input: { ms: A_LONG_TIME_MS, cancels: true } });
     await app.client.raiseEvent(id, "go", "came");
     expect((await app.ended(id)).output).toBe("event came");
+    expect(app.host.lines.filter(({ message }) => message?.includes(`'${id}' has returned`))).toEqual([]);
   });
 
-  it("that nobody cancelled keeps the instance running after its function has returned, as on Azure", async () => {
+  it("that nobody cancelled keeps the instance running after its function has returned, and the log says so", async () => {
     const startedMs = performance.now();
     const id = await app.start("race", { input: { ms: 600, cancels: false } });
     await app.client.raiseEvent(id, "go", "came");
@@ -48,6 +49,10 @@ describe("a durable timer", () => {
     const { output } = await app.ended(id);
     expect(output).toBe("event came");
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(600);
+    const { level, message } = await app.host.waitForLog(
+      ({ message }) => message?.includes(`'${id}' has returned`) === true,
+    );
+    expect([level, message]).toEqual(["warning", expect.stringContaining("Call cancel() on timers")]);
   });
 });
 

@@ -33,6 +33,9 @@ const app: TestApp = {
         return (error as Error).message;
       }
     },
+    *hears(context: OrchestrationContext): Generator<df.Task, void, never> {
+      yield context.df.waitForExternalEvent("word");
+    },
     *boundless() {
       return huge();
     },
@@ -76,5 +79,20 @@ describe("a value that is too large for the journal", () => {
   it("fails the operation of the entity whose state it becomes, and the old state stays", async () => {
     expect(await outputOf("hoards")).toContain("too large");
     expect(hub.hub.client.entityState("@hoard@x")).toBe('"little"');
+  });
+});
+
+describe("an instance that is too large to be restated by a checkpoint", () => {
+  it("keeps the journal from being shortened, and nothing is lost", async () => {
+    hub = await openVirtualHub(app);
+    const id = await hub.start("hears");
+    await hub.settle();
+    await hub.hub.client.send(id, { kind: "suspend", reason: "" });
+    const input = JSON.stringify("x".repeat(70 * 1024 * 1024));
+    for (let n = 0; n < 2; n++) await hub.hub.client.send(id, { kind: "event", name: "word", input });
+    await expect(hub.hub.checkpoint()).rejects.toThrow("does not fit in the journal");
+    expect(hub.warnings.join()).toContain("cannot be shortened");
+    await hub.reopen();
+    expect((await hub.hub.client.find(id))?.inbox).toHaveLength(2);
   });
 });

@@ -1,5 +1,7 @@
 // The hub as a whole, on a virtual clock, with orchestrators run by the real durable-functions library.
 
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { OrchestrationContext } from "durable-functions";
 import * as df from "durable-functions";
 import { afterEach, describe, expect, it } from "vitest";
@@ -191,6 +193,69 @@ describe("calling activities", () => {
     await hub.hub.client.resume(id, "");
     expect(await outcome(id)).toBe("done");
     expect(calls).toBe(3);
+  });
+
+  it("tries without limit, and across restarts, when told so with infinity", async () => {
+    let calls = 0;
+    const app: TestApp = {
+      activities: {
+        flaky: () => {
+          if (++calls < 4) throw new Error("not yet");
+          return calls;
+        },
+      },
+      orchestrations: {
+        *patient(context: OrchestrationContext) {
+          const options = new df.RetryOptions(1000, Number.POSITIVE_INFINITY);
+          options.retryTimeoutInMilliseconds = Number.POSITIVE_INFINITY;
+          options.maxRetryIntervalInMilliseconds = Number.POSITIVE_INFINITY;
+          return yield context.df.callActivityWithRetry("flaky", options);
+        },
+      },
+    };
+    hub = await openVirtualHub(app);
+    const id = await hub.start("patient");
+    await hub.settle();
+    await hub.reopen();
+    expect(await outcome(id)).toBe(4);
+  });
+
+  it("does not count endlessly through attempts that come too late", async () => {
+    const app: TestApp = {
+      activities: { boom },
+      orchestrations: {
+        *stubborn(context: OrchestrationContext) {
+          const options = new df.RetryOptions(1000, 1_000_000);
+          options.retryTimeoutInMilliseconds = 2500;
+          yield context.df.callActivityWithRetry("boom", options, "always");
+        },
+      },
+    };
+    expect(await run(app, "stubborn")).toContain("Set maxNumberOfAttempts to what fits into the time-out");
+  });
+
+  it("tries once what fails for good, and hands on its details", async () => {
+    let calls = 0;
+    const failure = { errorType: "Bad", errorMessage: "for good", isNonRetriable: true, properties: { code: 7 } };
+    const app: TestApp = {
+      activities: {
+        fails: () => {
+          calls++;
+          throw new Error(JSON.stringify(failure));
+        },
+      },
+      orchestrations: {
+        *copes(context: OrchestrationContext) {
+          try {
+            yield context.df.callActivityWithRetry("fails", new df.RetryOptions(1000, 4));
+          } catch (error) {
+            return (error as df.TaskFailedError).failureDetails.properties;
+          }
+        },
+      },
+    };
+    expect(await run(app, "copes")).toEqual({ code: 7 });
+    expect(calls).toBe(1);
   });
 
   it("stops trying when the retry time-out has passed", async () => {
@@ -420,6 +485,25 @@ describe("management", () => {
     await expect(raise(id, "add", 1)).rejects.toThrow("has ended");
   });
 
+  it("tells the parent when its running child is started anew by a client", async () => {
+    const waiting: TestApp = {
+      orchestrations: {
+        *waits(context: OrchestrationContext) {
+          yield context.df.waitForExternalEvent("never");
+        },
+        *asks(context: OrchestrationContext) {
+          yield context.df.callSubOrchestrator("waits", undefined, "kid");
+        },
+      },
+    };
+    hub = await openVirtualHub(waiting, { overridableExistingInstanceStates: "AnyState" });
+    const id = await hub.start("asks");
+    await hub.settle();
+    await hub.start("waits", undefined, "kid");
+    expect(await outcome(id)).toContain("'kid' was started anew");
+    expect(await status("kid")).toBe("Running");
+  });
+
   it("refuses a second start of a running id and replaces a finished one", async () => {
     hub = await openVirtualHub(app);
     const id = await hub.start("counts", undefined, "only-one");
@@ -455,6 +539,27 @@ describe("management", () => {
       after = page.next;
     } while (after !== undefined);
     expect(seen.toSorted()).toEqual(ids.toSorted());
+  });
+});
+
+describe("HTTP calls", () => {
+  it("fails when told to look at a place that is no URL", async () => {
+    const server = createServer((_, response) => response.writeHead(202, { location: "http://[" }).end());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const app: TestApp = {
+      orchestrations: {
+        *polls(context: OrchestrationContext) {
+          yield context.df.callHttp({ method: "GET", url });
+        },
+      },
+    };
+    try {
+      expect(await run(app, "polls")).toContain("The HTTP call to http://[ failed");
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });
 
