@@ -62,11 +62,14 @@ export function random(seed: number): () => number {
 export class ProgramMaker {
   readonly #chance: () => number;
   readonly #prefix: string;
+  readonly #addsNothing: boolean;
   #keys = 0;
 
-  constructor(chance: () => number, prefix: string) {
+  /** With `addsNothing` all amounts are 0, so that it does not matter how far a program gets. */
+  constructor(chance: () => number, prefix: string, addsNothing = false) {
     this.#chance = chance;
     this.#prefix = prefix;
+    this.#addsNothing = addsNothing;
   }
 
   program(depth: number, canListen: boolean): Program {
@@ -87,7 +90,7 @@ export class ProgramMaker {
   #step(depth: number, canListen: boolean, words: { next: number }): Step {
     const dice = this.#chance();
     if (dice < 0.12 && canListen) return { kind: "listen", word: words.next++ };
-    if (dice < 0.2) return { kind: "signal", entity: this.#pick(ENTITIES), amount: 1 + this.#below(9) };
+    if (dice < 0.2) return { kind: "signal", entity: this.#pick(ENTITIES), amount: this.#amount() };
     if (dice < 0.28) return this.#section();
     if (dice < 0.42) return { kind: "race", tasks: [this.#task(depth, false), this.#task(depth, false)] };
     return { kind: "wait", task: this.#task(depth, canListen), cancelsTimers: this.#chance() < 0.7 };
@@ -96,7 +99,7 @@ export class ProgramMaker {
   #section(): Step {
     const entities = ENTITIES.filter(() => this.#chance() < 0.5);
     const inside = this.#chance() < 0.5 ? this.#timer() : this.#activity();
-    return { kind: "section", entities: entities.length > 0 ? entities : ["b"], amount: 1 + this.#below(9), inside };
+    return { kind: "section", entities: entities.length > 0 ? entities : ["b"], amount: this.#amount(), inside };
   }
 
   /** Waiting twice for one event confuses the library, so a race does without events. */
@@ -106,7 +109,7 @@ export class ProgramMaker {
     if (depth > 0 && dice < 0.44) return this.#child(depth);
     if (dice < 0.52) return this.#timer();
     if (dice < 0.6 && canListen) return { kind: "event", key: this.#key() };
-    if (dice < 0.67) return { kind: "add", key: this.#key(), entity: this.#pick(ENTITIES), amount: 1 + this.#below(9) };
+    if (dice < 0.67) return { kind: "add", key: this.#key(), entity: this.#pick(ENTITIES), amount: this.#amount() };
     if (dice < 0.71) return { kind: "http", key: this.#key(), polls: this.#below(4) };
     if (dice < 0.83) return this.#retried();
     if (dice < 0.88) return { kind: "failing", key: this.#key(), turns: this.#below(6) };
@@ -142,6 +145,10 @@ export class ProgramMaker {
 
   #activity(): Task {
     return { kind: "activity", key: this.#key(), turns: this.#below(6) };
+  }
+
+  #amount(): number {
+    return this.#addsNothing ? 0 : 1 + this.#below(9);
   }
 
   #key(): string {

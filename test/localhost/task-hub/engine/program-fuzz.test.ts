@@ -44,14 +44,17 @@ afterAll(() => {
 class Run {
   readonly #chance: () => number;
   readonly #programs: readonly Program[];
+  /** Terminated, purged, started anew and rewound at any time; nothing is known of their results. */
+  readonly #victims: readonly Program[];
   readonly #events: SentEvent[];
   readonly #left: VirtualHub[] = [];
   #hub: VirtualHub;
 
-  constructor(chance: () => number, programs: readonly Program[], hub: VirtualHub) {
+  constructor(chance: () => number, programs: readonly Program[], victims: readonly Program[], hub: VirtualHub) {
     this.#chance = chance;
     this.#programs = programs;
-    this.#events = programs.flatMap(eventsOf);
+    this.#victims = victims;
+    this.#events = [...programs, ...victims].flatMap(eventsOf);
     this.#hub = hub;
   }
 
@@ -59,12 +62,17 @@ class Run {
     const chance = random(seed);
     const maker = new ProgramMaker(chance, `k${seed}`);
     const programs = Array.from({ length: 1 + Math.floor(chance() * 3) }, () => maker.program(3, true));
-    const limits = {
+    const victimMaker = new ProgramMaker(chance, `v${seed}`, true);
+    const victims = Array.from({ length: Math.floor(chance() * 3) }, () => victimMaker.program(2, true));
+    const settings = {
+      overridableExistingInstanceStates: "AnyState",
       maxConcurrentActivityFunctions: 1 + Math.floor(chance() * 20),
       maxConcurrentOrchestratorFunctions: 1 + Math.floor(chance() * 5),
-    };
-    const run = new Run(chance, programs, await openVirtualHub(fuzzApp(origin), limits));
-    for (const program of programs) await run.#hub.start("program", firstInput(program), program.id);
+    } as const;
+    const run = new Run(chance, programs, victims, await openVirtualHub(fuzzApp(origin), settings));
+    for (const program of [...programs, ...victims]) {
+      await run.#hub.start("program", firstInput(program), program.id);
+    }
     return run;
   }
 
@@ -72,7 +80,8 @@ class Run {
     for (let round = Math.floor(this.#chance() * MOST_ROUNDS); round > 0; round--) {
       await passTurns(Math.floor(this.#chance() * 10));
       const dice = this.#chance();
-      if (dice < 0.3) this.#hub.clock.advance(Math.floor(this.#chance() * 2000));
+      if (dice < 0.25) this.#hub.clock.advance(Math.floor(this.#chance() * 2000));
+      else if (dice < 0.37) await this.#harm();
       else if (dice < 0.55)
         for (let count = Math.floor(this.#chance() * 5); count >= 0; count--) await this.#sendSome();
       else if (dice < 0.75) await this.#toggle();
@@ -87,16 +96,20 @@ class Run {
     const deadlineMs = performance.now() + 20_000;
     while (!(await this.#areAllOver())) {
       if (performance.now() > deadlineMs) throw new Error(`it does not end: ${await this.#describeRunning()}`);
-      for (const { id = "" } of this.#programs) await this.#resume(id);
+      // A victim may hold a lock that others wait for.
+      for (const { id = "" } of [...this.#programs, ...this.#victims]) await this.#resume(id);
       while (await this.#sendSome());
       await this.#hub.settle();
       const next = this.#hub.clock.nextMs();
       if (next !== undefined) this.#hub.clock.advance(next - this.#hub.clock.nowMs());
     }
-    await this.#hub.settle();
+    await this.#terminateRest();
   }
 
   async expectRight(): Promise<void> {
+    const { instances } = await this.#hub.hub.client.list({}, 100_000, undefined);
+    expect(instances.filter(({ status }) => !isTerminal(status))).toEqual([]);
+    expect(this.#warnings.filter((warning) => warning.startsWith("error: An "))).toEqual([]);
     for (const program of this.#programs) {
       const instance = await this.#find(program.id ?? "");
       expect(findWrong(program, outcomeOf(instance)), instance.output ?? "").toBeUndefined();
@@ -108,7 +121,7 @@ class Run {
   }
 
   /** The journal, read again at a moment at which all is durable, gives the very same state. */
-  async expectSameFromJournal(): Promise<void> {
+  async expectSameFromJournal(isOver = false): Promise<void> {
     const seen = await this.#seeDurableState();
     if (seen === undefined) return;
     const { instances, entities, folder } = seen;
@@ -120,6 +133,7 @@ class Run {
       if (twin !== undefined) expect(twin).toEqual(instance);
       else expect(instance).toMatchObject(withoutPointer(rebuilt.finished.get(instance.id)));
     }
+    if (isOver) expect([...rebuilt.live.values()].filter(({ entity }) => entity?.lockedBy)).toEqual([]);
     const existing = [...rebuilt.live.values()].filter(({ entity }) => entity?.exists);
     expect(new Map(existing.map(({ id, entity }) => [id, entity?.state ?? "null"]))).toEqual(entities);
     expect(rebuilt.live.size + rebuilt.finished.size).toBeGreaterThanOrEqual(instances.length + entities.size);
@@ -164,12 +178,16 @@ class Run {
     return undefined;
   }
 
+  get #warnings(): string[] {
+    return [...this.#left, this.#hub].flatMap(({ warnings }) => warnings);
+  }
+
   async close(): Promise<void> {
     for (const hub of [...this.#left, this.#hub]) await hub.close();
   }
 
   describe(): string {
-    return JSON.stringify(this.#programs);
+    return JSON.stringify([this.#programs, this.#victims]);
   }
 
   async #kill(): Promise<void> {
@@ -193,8 +211,39 @@ class Run {
     return false;
   }
 
+  async #harm(): Promise<void> {
+    const victim = this.#victims[Math.floor(this.#chance() * this.#victims.length)];
+    if (victim === undefined) return;
+    const { id = "" } = victim;
+    const { client } = this.#hub.hub;
+    const actions: (() => Promise<unknown>)[] = [
+      () => client.send(id, { kind: "terminate", reason: "harmed" }),
+      () => client.purge(id),
+      () => client.rewind(id, "harmed"),
+      () => this.#hub.start("program", firstInput(victim), id),
+    ];
+    const action = actions[Math.floor(this.#chance() * actions.length)] as () => Promise<unknown>;
+    // Some at once, before the one before has come to anything.
+    const first = this.#try(action);
+    if (this.#chance() < 0.5) await this.#harm();
+    await first;
+  }
+
+  async #terminateRest(): Promise<void> {
+    for (let isQuiet = false; !isQuiet; ) {
+      await this.#hub.settle();
+      const { instances } = await this.#hub.hub.client.list({}, 100_000, undefined);
+      const running = instances.filter(({ status }) => !isTerminal(status));
+      isQuiet = running.length === 0;
+      for (const { id } of running) {
+        await this.#try(() => this.#hub.hub.client.send(id, { kind: "terminate", reason: "over" }));
+      }
+    }
+  }
+
   async #toggle(): Promise<void> {
-    const { id = "" } = this.#programs[Math.floor(this.#chance() * this.#programs.length)] as Program;
+    const all = [...this.#programs, ...this.#victims];
+    const { id = "" } = all[Math.floor(this.#chance() * all.length)] as Program;
     if (this.#chance() < 0.5) await this.#try(() => this.#hub.hub.client.send(id, { kind: "suspend", reason: "" }));
     else await this.#resume(id);
   }
@@ -203,7 +252,7 @@ class Run {
     await this.#try(() => this.#hub.hub.client.resume(id, ""));
   }
 
-  async #try(action: () => Promise<void>): Promise<string | undefined> {
+  async #try(action: () => Promise<unknown>): Promise<string | undefined> {
     try {
       await action();
       return undefined;
@@ -286,7 +335,7 @@ describe("any orchestration", () => {
           await run.disturb();
           await run.finish();
           await run.expectRight();
-          await run.expectSameFromJournal();
+          await run.expectSameFromJournal(true);
         } catch (error) {
           throw new Error(`HOLDFAST_TEST_SEED=${seed}: ${(error as Error).message}\nprograms: ${run.describe()}`, {
             cause: error,
