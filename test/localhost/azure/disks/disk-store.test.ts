@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { pbkdf2 } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { DiskStore } from "../../../../localhost/azure/disks/disk-store.ts";
@@ -141,6 +144,23 @@ describe("the disk store", () => {
     const frozen = await snapshot(store, disk);
     await store.disks.write(disk, PAGE, [Buffer.alloc(PAGE, 78)]);
     expect((await store.disks.read(frozen, PAGE, 1))[0]).toBe(77);
+    await store.close();
+  });
+
+  it("acknowledges a write only when the kernel has it: the file shows it to anyone", async () => {
+    const folder = await newFolder();
+    const store = await openStore(folder);
+    const disk = await newDisk(store, 64 * PAGE);
+    await store.disks.write(disk, 0, [Buffer.alloc(PAGE, 1)]);
+    const [layer = ""] = await readdir(join(folder, "layers"));
+    const derive = promisify(pbkdf2);
+    for (const fill of [2, 3]) {
+      // All of Node's I/O threads have work, so a write that nobody waits for has not begun when it is acknowledged.
+      const busy = Array.from({ length: 16 }, () => derive("x", "y", 20_000, 32, "sha256"));
+      await store.disks.write(disk, 0, [Buffer.alloc(PAGE, fill)]);
+      expect(readFileSync(join(folder, "layers", layer)).equals(Buffer.alloc(PAGE, fill))).toBe(true);
+      await Promise.all(busy);
+    }
     await store.close();
   });
 
