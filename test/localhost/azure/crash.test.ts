@@ -52,6 +52,7 @@ describe("the simulated Azure, killed under write load", () => {
       POLL,
     );
     const acknowledged = new Map<number, number>();
+    const taken = new Set<string>();
     let stamp = 0;
     for (let round = 0; round < 3; round += 1) {
       const { accessSAS } = await compute.disks.grantAccess(
@@ -78,11 +79,17 @@ describe("the simulated Azure, killed under write load", () => {
           }
         }
       });
-      const before = acknowledged.size;
-      await expect.poll(() => acknowledged.size - before, { timeout: 10_000, interval: 5 }).toBeGreaterThan(60);
+      const snapshots = takeSnapshots(compute, `round-${round}`, taken);
+      const before = { pages: acknowledged.size, snapshots: taken.size };
+      await expect
+        .poll(() => acknowledged.size - before.pages > 60 && taken.size > before.snapshots, {
+          timeout: 10_000,
+          interval: 5,
+        })
+        .toBe(true);
       await kill();
       alive = false;
-      await Promise.all(writers);
+      await Promise.all([...writers, snapshots]);
       origin = await start();
       compute = computeClient(origin, "owner");
       const again = pageBlob(relocated(accessSAS, origin));
@@ -91,11 +98,34 @@ describe("the simulated Azure, killed under write load", () => {
         if (!unsure.has(slot))
           expect(content.subarray(slot, slot + PIECE).equals(Buffer.alloc(PIECE, value)), `slot ${slot}`).toBe(true);
       expect((await compute.disks.get("demo", "d")).diskState).toBe("ActiveUpload");
+      const found = new Map<string | undefined, string | undefined>();
+      for await (const { name, provisioningState } of compute.snapshots.listByResourceGroup("demo"))
+        found.set(name, provisioningState);
+      for (const name of taken) expect(found.get(name), name).toBe("Succeeded");
       for (const slot of unsure) acknowledged.delete(slot);
     }
     await kill();
   }, 60_000);
 });
+
+/** Snapshots one after the other, until Azure is gone; `taken` has those whose operation has ended. */
+async function takeSnapshots(
+  compute: ReturnType<typeof computeClient>,
+  prefix: string,
+  taken: Set<string>,
+): Promise<void> {
+  const { id = "" } = await compute.disks.get("demo", "idle-01_OsDisk");
+  const creationData = { createOption: "Copy", sourceResourceId: id };
+  for (let number = 0; ; number += 1) {
+    const name = `${prefix}-${number}`;
+    try {
+      await compute.snapshots.createOrUpdate("demo", name, { location: "westeurope", creationData }, POLL);
+    } catch {
+      return;
+    }
+    taken.add(name);
+  }
+}
 
 /** The SAS of the process before, at the port of this one: grants outlive a restart. */
 function relocated(sas: string | undefined, origin: string): string {
