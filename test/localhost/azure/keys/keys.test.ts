@@ -1,6 +1,7 @@
+import { rm } from "node:fs/promises";
 import { CryptographyClient, KeyClient } from "@azure/keyvault-keys";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { overPlainHttp, startTestAzure, type TestAzure } from "../support/azure.ts";
+import { overPlainHttp, startTestAzure, type TestAzure, testEstate } from "../support/azure.ts";
 
 let azure: TestAzure;
 let keys: KeyClient;
@@ -32,6 +33,7 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(azure.defects).toEqual([]);
   await azure.stop();
+  await rm(azure.dataFolder, { recursive: true, force: true });
 });
 
 function cryptography(kid: string | undefined): CryptographyClient {
@@ -61,6 +63,13 @@ describe("Key Vault keys, through the official client", () => {
     const versions: string[] = [];
     for await (const { version } of keys.listPropertiesOfKeyVersions("vault-key")) versions.push(version ?? "");
     expect(versions).toEqual([rotated.properties.version, key.properties.version]);
+    await azure.close();
+    azure = await startTestAzure(testEstate(), azure.dataFolder);
+    keys = plain(new KeyClient(azure.origin, credential, OPTIONS));
+    const kept = await keys.getKey("vault-key", { version: key.properties.version ?? "" });
+    expect(
+      Buffer.from((await cryptography(kept.id).unwrapKey("RSA-OAEP-256", wrapped.result)).result).equals(secret),
+    ).toBe(true);
   });
 
   it("refuse to work while disabled", async () => {
