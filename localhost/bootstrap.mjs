@@ -66,7 +66,9 @@ async function install() {
   say("Installing the packages this project needs (once; this can take a minute)...");
   const verb = existsSync(join(root, "package-lock.json")) ? "ci" : "install";
   // Settings that would leave out what the commands need (NODE_ENV=production, omit=optional) do not apply here.
-  const code = await runNpm([verb, "--include=dev", "--include=optional", "--no-audit", "--no-fund"]);
+  // Warnings would be about the Node that runs npm, which is not the one that runs the packages.
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const code = await runNpm([verb, "--include=dev", "--include=optional", ...quiet]);
   if (interrupted) process.exit(code || 1);
   if (code !== 0) giveUp(`npm ${verb} failed; its own lines above say why.`, code);
 }

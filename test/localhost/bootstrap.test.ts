@@ -123,7 +123,7 @@ describe("installing", () => {
     project.npmAlso(installs(join(project.folder, "node_modules/.package-lock.json"), INSTALLED));
     expect((await project.run(["start"])).stdout).toBe("runs\n");
     expect((await project.run(["start"])).stdout).toBe("runs\n");
-    expect(project.npmCalls()).toEqual(["ci --include=dev --include=optional --no-audit --no-fund"]);
+    expect(project.npmCalls()).toEqual(["ci --include=dev --include=optional --no-audit --no-fund --loglevel=error"]);
   });
 
   it("happens again when the lock file names another version", async () => {
