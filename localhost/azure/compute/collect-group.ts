@@ -5,8 +5,7 @@ import { conflict, type World } from "../arm/world.ts";
 import type { Entry } from "../state/entry.ts";
 import { refuseWhileShared } from "./disk-access.ts";
 import { asDisk, asResource, DISK_RESTORE_POINTS, DISKS, SNAPSHOTS, VIRTUAL_MACHINES } from "./disk-model.ts";
-import { dropDisk } from "./disks.ts";
-import { dropFrozen } from "./snapshots.ts";
+import { dropWithVolume } from "./drop-with-volume.ts";
 import { asVm, volumesOf } from "./vm-model.ts";
 
 export function collectGroup(world: World, resources: readonly Resource[]): Entry[] {
@@ -18,11 +17,11 @@ export function collectGroup(world: World, resources: readonly Resource[]): Entr
       refuseWhileShared(world, disk);
       if (disk.managedBy !== undefined && !inGroup.has(disk.managedBy.toLowerCase()))
         throw conflict(`Disk ${resource.id} is attached to VM ${disk.managedBy}.`);
-      return dropDisk(world, disk);
+      return dropWithVolume(world, disk);
     }
     if (type === SNAPSHOTS.toLowerCase() || type === DISK_RESTORE_POINTS.toLowerCase()) {
       refuseWhileShared(world, asDisk(resource));
-      return dropFrozen(world, asDisk(resource));
+      return dropWithVolume(world, asDisk(resource));
     }
     if (type === VIRTUAL_MACHINES.toLowerCase()) {
       const outside = volumesOf(world, asVm(resource)).filter(({ disk }) => !inGroup.has(disk.id.toLowerCase()));

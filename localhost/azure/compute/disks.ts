@@ -2,7 +2,7 @@
 // changed and deleted, under Azure's conditions.
 import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
-import { drop, keep, type Resource, render } from "../arm/resources.ts";
+import { keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
 import {
   type ArmHandler,
@@ -31,6 +31,7 @@ import {
   MAX_DISK_GIB,
   showDisk,
 } from "./disk-model.ts";
+import { dropWithVolume } from "./drop-with-volume.ts";
 
 const FOOTER_BYTES = 512;
 const MIN_UPLOAD_BYTES = 20 * 1024 * 1024 + FOOTER_BYTES;
@@ -93,12 +94,6 @@ export const diskRoutes: ArmRoutes = {
   "POST microsoft.compute/disks/{}/begingetaccess": beginGetAccess,
   "POST microsoft.compute/disks/{}/endgetaccess": endGetAccess,
 };
-
-/** Entries that delete a disk with its volume; what refers to its data (snapshots, copies) keeps it. */
-export function dropDisk(world: World, disk: Disk): Entry[] {
-  world.disks.sweepSoon();
-  return [...world.grants.planRevoke(disk.id), drop(disk.id), { kind: "volume-deleted", id: disk.inner.volume }];
-}
 
 const create: ArmHandler = async (world, request) => {
   const body = await bodyOf(request, createSchema);
@@ -281,5 +276,5 @@ const remove: ArmHandler = async (world, request) => {
   const disk = asDisk(found);
   if (disk.managedBy !== undefined) throw conflict(`Disk ${nameOf(disk.id)} is attached to VM ${disk.managedBy}.`);
   refuseWhileShared(world, disk);
-  return accepted(world, dropDisk(world, disk), begin(world, request, disk.location, "DiskOperations"));
+  return accepted(world, dropWithVolume(world, disk), begin(world, request, disk.location, "DiskOperations"));
 };

@@ -33,7 +33,7 @@ import {
   RESTORE_POINTS,
   showDiskRestorePoint,
 } from "./disk-model.ts";
-import { dropFrozen } from "./snapshots.ts";
+import { dropWithVolume } from "./drop-with-volume.ts";
 import { agentState, asVm, type Vm, volumesOf } from "./vm-model.ts";
 
 const collectionSchema = z.looseObject({
@@ -205,7 +205,7 @@ const removePoint: ArmHandler = async (world, request) => {
 export function dropPoint(world: World, point: Resource, byForce: boolean): Entry[] {
   const diskPoints = world.resources.below(point.id, DISK_RESTORE_POINTS).map(asDisk);
   if (!byForce) for (const diskPoint of diskPoints) refuseWhileShared(world, diskPoint);
-  return [...diskPoints.flatMap((diskPoint) => dropFrozen(world, diskPoint)), drop(point.id)];
+  return [...diskPoints.flatMap((diskPoint) => dropWithVolume(world, diskPoint)), drop(point.id)];
 }
 
 interface Consistency {

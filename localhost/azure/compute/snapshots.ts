@@ -1,7 +1,7 @@
 // Snapshots of disks. In the store they cost nothing and are there at once; `completionPercent` follows the operation.
 import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
-import { drop, keep, render } from "../arm/resources.ts";
+import { keep, render } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
 import {
   type ArmHandler,
@@ -17,9 +17,9 @@ import {
 } from "../arm/world.ts";
 import { AzureError } from "../http/azure-error.ts";
 import { json } from "../http/call.ts";
-import type { Entry } from "../state/entry.ts";
 import { beginGetAccess, endGetAccess, refuseWhileShared } from "./disk-access.ts";
 import { asDisk, asResource, type Disk, familyOf, guidOf, SNAPSHOTS, showSnapshot } from "./disk-model.ts";
+import { dropWithVolume } from "./drop-with-volume.ts";
 
 const createSchema = z.looseObject({
   location: locationSchema,
@@ -48,12 +48,6 @@ export const snapshotRoutes: ArmRoutes = {
   "POST microsoft.compute/snapshots/{}/begingetaccess": beginGetAccess,
   "POST microsoft.compute/snapshots/{}/endgetaccess": endGetAccess,
 };
-
-/** Entries that delete a snapshot, or a disk restore point, with its frozen volume. */
-export function dropFrozen(world: World, frozen: Disk): Entry[] {
-  world.disks.sweepSoon();
-  return [...world.grants.planRevoke(frozen.id), drop(frozen.id), { kind: "volume-deleted", id: frozen.inner.volume }];
-}
 
 const put: ArmHandler = async (world, request) => {
   const existing = world.resources.find(request.id);
@@ -154,5 +148,5 @@ const remove: ArmHandler = async (world, request) => {
   if (found === undefined) return { status: 204 };
   const snapshot = asDisk(found);
   refuseWhileShared(world, snapshot);
-  return accepted(world, dropFrozen(world, snapshot), begin(world, request, snapshot.location, "DiskOperations"));
+  return accepted(world, dropWithVolume(world, snapshot), begin(world, request, snapshot.location, "DiskOperations"));
 };

@@ -4,9 +4,8 @@ import { canonicalId, targetOf, typeOf } from "../arm/target.ts";
 import type { World } from "../arm/world.ts";
 import type { Call } from "../http/call.ts";
 import { asDisk, DISKS, RESTORE_POINTS } from "./disk-model.ts";
-import { dropDisk } from "./disks.ts";
+import { dropWithVolume } from "./drop-with-volume.ts";
 import { dropPoint } from "./restore-points.ts";
-import { dropFrozen } from "./snapshots.ts";
 
 /** Deletes what the request names: by its ARM path, or by the SAS it uses. */
 export async function vanish(world: World, call: Call): Promise<void> {
@@ -15,8 +14,8 @@ export async function vanish(world: World, call: Call): Promise<void> {
   if (resource === undefined) return;
   const type = typeOf(resource.id).toLowerCase();
   if (type === RESTORE_POINTS.toLowerCase()) await world.state.commit(dropPoint(world, resource, true));
-  else if (type === DISKS.toLowerCase()) await world.state.commit(dropDisk(world, asDisk(resource)));
-  else if (resource.inner.volume !== undefined) await world.state.commit(dropFrozen(world, asDisk(resource)));
+  else if (type === DISKS.toLowerCase()) await world.state.commit(dropWithVolume(world, asDisk(resource)));
+  else if (resource.inner.volume !== undefined) await world.state.commit(dropWithVolume(world, asDisk(resource)));
 }
 
 function grantedResource(world: World, call: Call): string | undefined {

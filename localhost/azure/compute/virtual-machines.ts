@@ -21,7 +21,7 @@ import { AzureError } from "../http/azure-error.ts";
 import { json } from "../http/call.ts";
 import { refuseWhileShared } from "./disk-access.ts";
 import { asResource, guidOf, VIRTUAL_MACHINES } from "./disk-model.ts";
-import { dropDisk } from "./disks.ts";
+import { dropWithVolume } from "./drop-with-volume.ts";
 import { planDetach, planDisks } from "./vm-disks.ts";
 import {
   asVm,
@@ -252,7 +252,7 @@ const remove: ArmHandler = async (world, request) => {
   const entries = volumesOf(world, vm).flatMap(({ disk }) => {
     if (!doomed.has(disk.id.toLowerCase())) return [keep(asResource({ ...disk, managedBy: undefined }))];
     refuseWhileShared(world, disk);
-    return dropDisk(world, disk);
+    return dropWithVolume(world, disk);
   });
   const extensions = world.resources.below(vm.id, `${VIRTUAL_MACHINES}/extensions`).map(({ id }) => drop(id));
   return accepted(world, [...entries, ...extensions, drop(vm.id)], begin(world, request, vm.location, "operations"));
