@@ -61,7 +61,7 @@ function completions(instance: Instance): Arrival[] {
 }
 
 /** True for answers after which the engine, not user code, creates the next timer or attempt. */
-export function allocatesIds(instance: Instance, { message }: Arrival): boolean {
+function allocatesIds(instance: Instance, { message }: Arrival): boolean {
   if (executionOf(message) !== instance.execution) return false;
   switch (message.kind) {
     case "task":

@@ -98,7 +98,7 @@ function tooManyAttemptsTooLate(call: Call, attemptsLeft: number): string {
 
 const DEFAULT_MAX_RETRY_INTERVAL_MS = 6 * 24 * 3600 * 1000;
 
-export function retryDelayMs(options: RetryOptions, attempt: number): number {
+function retryDelayMs(options: RetryOptions, attempt: number): number {
   const grown = options.firstRetryIntervalInMilliseconds * (options.backoffCoefficient ?? 1) ** (attempt - 1);
   return Math.min(grown, options.maxRetryIntervalInMilliseconds ?? DEFAULT_MAX_RETRY_INTERVAL_MS);
 }
