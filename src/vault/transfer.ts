@@ -16,6 +16,7 @@ import { IndexTree } from "./index-tree.ts";
 import { findPoint, type ListedPoint, newestPoint } from "./list-points.ts";
 import { createOrAdopt, isKind, readIfPresent, seal, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
+import { PackBuffers } from "./pack-writer.ts";
 import { type ParentDisk, planDisk } from "./plan-disk.ts";
 import {
   abandonTransfer,
@@ -27,10 +28,10 @@ import {
   releaseTransfer,
 } from "./points.ts";
 import { sealDisk } from "./seal-disk.ts";
-import { type DiskTransfer, readFragment, writeSlice } from "./write-slice.ts";
+import { type DiskTransfer, readFragment, startSlice } from "./write-slice.ts";
 
-/** Two slices at once keep both cores busy; each holds at most three packs. */
-const SLICES_AT_ONCE = 1;
+/** One is read while the one before ends its uploads; they share the memory of their packs. */
+const SLICES_AT_ONCE = 2;
 
 export interface BackupDisk {
   readonly source: DiskSource;
@@ -168,6 +169,7 @@ class TransferRun {
       parent: parent?.parent.tree,
       relative: this.relativeDiskOf(source, chunkBytes),
       compressionLevel: vault.record.defaults.compressionLevel,
+      packBuffers: new PackBuffers(),
       onChunk: (rawBytes) => this.progress(rawBytes),
     };
     return { work, plan, inherited: parent && parentPacks?.[parent.ordinal] };
@@ -179,10 +181,10 @@ class TransferRun {
 
   private async transferDisk(ordinal: number, { work, plan, inherited }: PlannedDisk) {
     const fragments: Fragment[] = [];
-    const slices = plan.slices.keys();
-    for await (const fragment of mapInOrder(slices, SLICES_AT_ONCE, (slice) => writeSlice(work, slice))) {
+    for await (const fragment of mapInOrder(startSlices(work), SLICES_AT_ONCE, (slice) => slice.finish())) {
       fragments.push({ ...fragment, leaves: [] });
     }
+    work.packBuffers.release();
     const sealed = await sealDisk(work, changedLeaves(work, plan));
     const done: WorkDone[] = [...fragments, sealed];
     const counts = new PackCounts();
@@ -264,6 +266,10 @@ async function planAround(...[source, shape, parent, damage]: Parameters<typeof 
     if (parent === undefined || !isKind(cause, "corrupt")) throw cause;
     return planDisk(source, shape, undefined, damage);
   }
+}
+
+async function* startSlices(work: DiskTransfer) {
+  for (const slice of work.plan.slices.keys()) yield await startSlice(work, slice);
 }
 
 async function* changedLeaves(work: DiskTransfer, plan: DiskPlan) {

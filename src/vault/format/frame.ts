@@ -13,7 +13,7 @@
 
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, createZstdCompress, zstdDecompress } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
 import { releaseBuffer } from "../../base/release.ts";
@@ -28,9 +28,8 @@ const CODEC_RAW = 0;
 const CODEC_ZSTD = 1;
 
 /** One output buffer that holds everything: the default of 16 KiB pieces costs a third of the time, and twice the memory. */
-const outputBytes = (rawLength: number) => rawLength + 4096;
+const outputBytes = (rawLength: number) => rawLength + (rawLength >> 8) + 4096;
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 export interface FrameHeader {
@@ -45,13 +44,30 @@ export interface FrameHeader {
 
 /** Raw where zstd does not make it smaller. Runs on the thread pool. */
 export async function compressChunk(raw: Uint8Array, level: number): Promise<{ payload: Uint8Array; codec: number }> {
-  const packed = await compress(raw, {
-    chunkSize: outputBytes(raw.length),
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-  });
+  const packed = await compressAtOnce(raw, level);
   if (packed.length < raw.length) return { payload: packed, codec: CODEC_ZSTD };
   releaseBuffer(packed);
   return { payload: raw, codec: CODEC_RAW };
+}
+
+/**
+ * As `zstdCompress`, which however tells zstd only afterwards that these bytes were all: then zstd works in a window of its
+ * own, does not write down how long they are, and the result is copied together from two parts.
+ */
+function compressAtOnce(raw: Uint8Array, level: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const params = { [constants.ZSTD_c_compressionLevel]: level };
+    const stream = createZstdCompress({ chunkSize: outputBytes(raw.length), flush: constants.ZSTD_e_end, params });
+    const parts: Buffer[] = [];
+    stream.on("data", (part: Buffer) => parts.push(part));
+    stream.on("error", reject);
+    stream.write(raw, () => {
+      const [first] = parts;
+      resolve(first !== undefined && parts.length === 1 ? first : Buffer.concat(parts));
+      // Ending it would begin another, empty frame.
+      stream.destroy();
+    });
+  });
 }
 
 export function encodeFrame(
