@@ -126,7 +126,7 @@ export function decodeFrameHeader(bytes: Uint8Array, what: string): FrameHeader 
   return { chunkId, rawLength, payloadLength, compressed: codec === CODEC_ZSTD, encrypted: suite === 1, nonce, tag };
 }
 
-/** The chunk's bytes, verified to be those that `chunkId` names. */
+/** The chunk's bytes, verified to be those that `chunkId` names, in memory of their own. */
 export async function decodeFrame(
   key: VaultKey,
   frame: Uint8Array,
@@ -143,7 +143,7 @@ export async function decodeFrame(
   if (!key.chunkId(raw).equals(expected.chunkId)) {
     throw new HoldfastFailure("corrupt", "HoldfastWrongChunk", `${what} holds other bytes than its id names`);
   }
-  return raw;
+  return header.compressed || header.encrypted ? raw : Buffer.from(raw);
 }
 
 /** Whether the frame gives back exactly these bytes: asked before they are forgotten. */
