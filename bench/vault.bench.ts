@@ -19,7 +19,6 @@ import type { Bench } from "./bench.ts";
 import { round } from "./support/programs.ts";
 import { benchDeps, ForgetfulStore, NoiseDisk } from "./support/synthetic.ts";
 
-const MiB = 2 ** 20;
 const GiB = 2 ** 30;
 const TiB = 2 ** 40;
 const CHUNK = 512 * 1024;
@@ -76,7 +75,11 @@ export const requests: Bench = {
 async function makeVault() {
   const archive = new ForgetfulStore("bench:v");
   const state = new ForgetfulStore("bench:w");
-  return { vault: await createVault(benchDeps(archive, state), { name: "bench", suite: "aes-256-gcm" }), archive, state };
+  return {
+    vault: await createVault(benchDeps(archive, state), { name: "bench", suite: "aes-256-gcm" }),
+    archive,
+    state,
+  };
 }
 
 /** A point whose disk is full: every leaf has 128 entries, in packs of 64 chunks, without the chunks themselves. */

@@ -66,7 +66,9 @@ async function makeImage(image: string): Promise<void> {
 function* filesUnder(folders: readonly string[]): Generator<string> {
   for (const folder of folders) {
     if (!existsSync(folder)) continue;
-    const entries = readdirSync(folder, { withFileTypes: true }).sort((left, right) => (left.name < right.name ? -1 : 1));
+    const entries = readdirSync(folder, { withFileTypes: true }).sort((left, right) =>
+      left.name < right.name ? -1 : 1,
+    );
     yield* entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));
     yield* filesUnder(entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name)));
   }
@@ -89,7 +91,10 @@ function findMke2fs(): string | undefined {
  * Writes of 4 to 256 KiB, four bytes in five of them in eight hot zones of 64 MiB, the rest anywhere, 80 MiB in all; undone
  * when `use` is over. The image has another name meanwhile: a bench that was killed leaves no image that seems unchanged.
  */
-export async function withChurn<T>(image: string, use: (churned: string, ranges: ByteRange[]) => Promise<T>): Promise<T> {
+export async function withChurn<T>(
+  image: string,
+  use: (churned: string, ranges: ByteRange[]) => Promise<T>,
+): Promise<T> {
   const churned = image.replace(/\.img$/, ".churned.img");
   renameSync(image, churned);
   const file = await open(churned, "r+");

@@ -6,12 +6,12 @@ import type { ByteRange, ObjectContent, ObjectPage, ObjectStore, StoredObject } 
 import { encodeManifest, type Manifest } from "../../src/vault/format/manifest.ts";
 import {
   type ItemId,
+  PACKS_PREFIX,
   type PackNumber,
   POINTS_PREFIX,
-  PACKS_PREFIX,
+  type PointId,
   packName,
   parsePointObject,
-  type PointId,
   pointName,
   pointPacksName,
   type TransferId,

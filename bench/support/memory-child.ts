@@ -79,7 +79,10 @@ class ComparingSink implements DiskSink {
 }
 
 async function run(step: string, source: DiskSource, folder: string): Promise<number> {
-  const deps = benchDeps(await openFolderStore(join(folder, "v-bench")), await openFolderStore(join(folder, "w-bench")));
+  const deps = benchDeps(
+    await openFolderStore(join(folder, "v-bench")),
+    await openFolderStore(join(folder, "w-bench")),
+  );
   if (step === "backup") {
     const vault = await createVault(deps, { name: "bench", suite: "aes-256-gcm" });
     const { disks } = await backUp(vault, { item: ITEM, disks: [{ source, name: "d", lun: 0 }] });
