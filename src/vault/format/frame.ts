@@ -54,20 +54,22 @@ export async function compressChunk(raw: Uint8Array, level: number): Promise<{ p
  * As `zstdCompress`, which however tells zstd only afterwards that these bytes were all: then zstd works in a window of its
  * own, does not write down how long they are, and the result is copied together from two parts.
  */
-function compressAtOnce(raw: Uint8Array, level: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const params = { [constants.ZSTD_c_compressionLevel]: level };
-    const stream = createZstdCompress({ chunkSize: outputBytes(raw.length), flush: constants.ZSTD_e_end, params });
-    const parts: Buffer[] = [];
-    stream.on("data", (part: Buffer) => parts.push(part));
-    stream.on("error", reject);
-    stream.write(raw, () => {
-      const [first] = parts;
-      resolve(first !== undefined && parts.length === 1 ? first : Buffer.concat(parts));
-      // Ending it would begin another, empty frame.
-      stream.destroy();
+async function compressAtOnce(raw: Uint8Array, level: number): Promise<Buffer> {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const stream = createZstdCompress({ chunkSize: outputBytes(raw.length), flush: constants.ZSTD_e_end, params });
+  const parts: Buffer[] = [];
+  try {
+    await new Promise<void>((resolve, reject) => {
+      stream.on("data", (part: Buffer) => parts.push(part));
+      stream.on("error", reject);
+      stream.write(raw, () => resolve());
     });
-  });
+  } finally {
+    // Ending it would begin another, empty frame.
+    stream.destroy();
+  }
+  const [first] = parts;
+  return first !== undefined && parts.length === 1 ? first : Buffer.concat(parts);
 }
 
 export function encodeFrame(
