@@ -21,9 +21,7 @@ export interface BackupProgram {
 
 /** Why rows that need the program are skipped; undefined when it is there. */
 export function lacks(program: string): string | undefined {
-  return spawnSync(program, ["--version"]).error === undefined || spawnSync(program, ["version"]).error === undefined
-    ? undefined
-    : `${program} is not installed`;
+  return spawnSync(program, ["--version"]).error === undefined ? undefined : `${program} is not installed`;
 }
 
 export function holdfast(folder: string): BackupProgram {
@@ -105,6 +103,11 @@ function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Until the file is on the disk, as a restore has to be. */
+export async function syncFile(path: string): Promise<void> {
+  await run("sync", [path]);
 }
 
 /** Seconds; with the image in the machine's cache, and nothing else on its way to the disk. */
