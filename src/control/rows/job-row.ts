@@ -1,0 +1,111 @@
+// A job: one piece of work that users see. Partition: the vault; key: the job's id, which sorts newest first. The row holds
+// all that the job's orchestration needs, so that histories carry ids alone; its activities change it by compare-and-swap.
+
+import { z } from "zod";
+import { consistency, instant, snapshotDisk, snapshotRef, stepFailure } from "./fields.ts";
+import type { Place, RowKind } from "./row-kind.ts";
+import type { VaultKey } from "./vault-row.ts";
+
+const taskStatus = z.enum(["NotStarted", "InProgress", "Completed", "Failed", "Skipped", "Cancelled"]);
+
+const task = z.object({
+  status: taskStatus,
+  startedAt: instant.nullable(),
+  endedAt: instant.nullable(),
+  failure: stepFailure.nullable(),
+});
+
+/** What a backup job decides on its way, each once. */
+const backup = z.object({
+  /** Null for one that a user started. */
+  scheduledAt: instant.nullable(),
+  policy: z.string().nullable(),
+  isCatchUp: z.boolean(),
+  /** Of an on-demand backup: when its point expires. */
+  retainUntil: instant.nullable(),
+  pointId: z.string(),
+  snapshot: snapshotRef.nullable(),
+  snapshotTime: instant.nullable(),
+  snapshotDisks: z.array(snapshotDisk),
+  consistency: consistency.nullable(),
+  consistencyReason: z.string(),
+  /** Fence of each phase that this job was granted. */
+  fences: z.object({ snapshot: z.number().int().nullable(), transfer: z.number().int().nullable() }),
+  /** The id of the running attempt to write the point into the archive. */
+  transfer: z.string().nullable(),
+  transferredBytes: z.number().int().nullable(),
+});
+
+const restoreDisk = z.object({
+  lun: z.number().int(),
+  name: z.string(),
+  sizeBytes: z.number().int(),
+  skuName: z.string(),
+  targetDiskId: z.string(),
+  /** Position in the point's manifest, or of the snapshot's disk. */
+  sourceOrdinal: z.number().int(),
+  snapshotDiskId: z.string().nullable(),
+});
+
+const restore = z.object({
+  pointId: z.string(),
+  recoveryType: z.enum(["RestoreDisks", "AlternateLocation", "OriginalLocation"]),
+  /** Where from; decided when the job begins. */
+  tier: z.enum(["snapshot", "vault"]).nullable(),
+  targetResourceGroup: z.string(),
+  targetSubscriptionId: z.string(),
+  stagingAccountId: z.string(),
+  /** Null: all disks. */
+  luns: z.array(z.number().int()).nullable(),
+  disks: z.array(restoreDisk),
+  containerName: z.string().nullable(),
+  pinned: z.string().nullable(),
+});
+
+const body = z.object({
+  id: z.string(),
+  operation: z.enum([
+    "Backup",
+    "Restore",
+    "ConfigureBackup",
+    "DisableBackup",
+    "DeleteBackupData",
+    "Undelete",
+    "Register",
+    "UnRegister",
+  ]),
+  item: z.string(),
+  containerName: z.string(),
+  machineName: z.string(),
+  machineKind: z.string(),
+  isUserTriggered: z.boolean(),
+  startedAt: instant,
+  endedAt: instant.nullable(),
+  /** What the status function says of the tasks, and of a wish to cancel; written with every change of them. */
+  status: z.enum(["InProgress", "Completed", "CompletedWithWarnings", "Failed", "Cancelling", "Cancelled"]),
+  cancelRequestedAt: instant.nullable(),
+  tasks: z.object({
+    snapshot: task.optional(),
+    transfer: task.optional(),
+    restore: task.optional(),
+    /** Of short jobs on an item. */
+    change: task.optional(),
+  }),
+  failure: stepFailure.nullable(),
+  progress: z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() }).nullable(),
+  backup: backup.nullable(),
+  restore: restore.nullable(),
+  /** Of short jobs: what the item shall become; interpreted by the use case that made the job. */
+  change: z.record(z.string(), z.unknown()).nullable(),
+  /** For people and scripts, under the names that Azure Backup uses. */
+  properties: z.record(z.string(), z.string()),
+});
+
+export type JobBody = z.infer<typeof body>;
+export type JobTask = z.infer<typeof task>;
+export type BackupWork = z.infer<typeof backup>;
+export type RestoreWork = z.infer<typeof restore>;
+
+export const JOB_ROWS: RowKind<JobBody> = { table: "jobs", schema: body, noun: "job" };
+
+export const jobPlace = (vault: VaultKey, jobId: string): Place => ({ partition: vault, key: jobId.toLowerCase() });
