@@ -43,7 +43,7 @@ describe("A page blob as a disk to back up", () => {
     await write(64 * KiB, randomBytes(4 * KiB));
     await write(512 * KiB, randomBytes(64 * KiB));
     const first = blob.withSnapshot((await blob.createSnapshot()).snapshot ?? "");
-    const source = await openPageBlobSource(first, { identity: earlier });
+    const source = await openPageBlobSource(async () => first, { identity: earlier });
     expect(await all(source.allocatedRanges())).toEqual([
       { offset: 64 * KiB, length: 4 * KiB },
       { offset: 512 * KiB, length: 64 * KiB },
@@ -55,7 +55,10 @@ describe("A page blob as a disk to back up", () => {
     await blob.clearPages(64 * KiB, 4 * KiB);
     bytes.fill(0, 64 * KiB, 68 * KiB);
     const second = blob.withSnapshot((await blob.createSnapshot()).snapshot ?? "");
-    const next = await openPageBlobSource(second, { identity, base: async () => ({ snapshot: "whatever" }) });
+    const next = await openPageBlobSource(async () => second, {
+      identity,
+      base: async () => ({ snapshot: "whatever" }),
+    });
     expect(await next.changedRanges(earlier)).toBeUndefined();
     expect((await vault.restore(await backup(next))).equals(bytes)).toBe(true);
   });
@@ -81,7 +84,7 @@ describe("A page blob as a disk to back up", () => {
       `http://127.0.0.1:${(server.address() as AddressInfo).port}/disks/os.vhd?sig=secret`,
       new AnonymousCredential(),
     );
-    const source = await openPageBlobSource(client, {
+    const source = await openPageBlobSource(async () => client, {
       identity,
       base: async () => ({ snapshot: "2026-01-01T00:00:00Z" }),
     });
@@ -97,7 +100,7 @@ describe("A page blob as a disk to back up", () => {
 
   it("says that a snapshot is gone without telling its address", async () => {
     const container = new ContainerClient(`${azurite.blobEndpoint}/disks`, azurite.credential);
-    const opening = openPageBlobSource(container.getPageBlobClient("no-such.vhd"), { identity });
+    const opening = openPageBlobSource(async () => container.getPageBlobClient("no-such.vhd"), { identity });
     await expect(opening).rejects.toMatchObject({ code: "HoldfastSourceGone", message: "The snapshot is gone" });
   });
 });
