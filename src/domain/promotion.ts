@@ -106,19 +106,21 @@ function mayStillCome({ openDays }: PromotionFacts, after: LocalDay, { last }: P
 
 /** The period of today, and those before it. */
 function periodsOf(tag: PromotedTag, today: LocalDay): Period[] {
+  return Array.from({ length: LOOK_BACK[tag] + 1 }, (_, back) => periodOf(tag, today, back));
+}
+
+function periodOf(tag: PromotedTag, today: LocalDay, back: number): Period {
   const { year, month } = partsOf(today);
-  return Array.from({ length: LOOK_BACK[tag] + 1 }, (_, back) => {
-    switch (tag) {
-      case "Weekly": {
-        const first = addDays(today, -WEEKDAYS.indexOf(weekdayOf(today)) - 7 * back);
-        return { first, last: addDays(first, 6) };
-      }
-      case "Monthly": {
-        const first = dayOf(year, month - back, 1);
-        return { first, last: lastDayOfMonth(first) };
-      }
-      case "Yearly":
-        return { first: dayOf(year - back, 1, 1), last: dayOf(year - back, 12, 31) };
+  switch (tag) {
+    case "Weekly": {
+      const first = addDays(today, -WEEKDAYS.indexOf(weekdayOf(today)) - 7 * back);
+      return { first, last: addDays(first, 6) };
     }
-  });
+    case "Monthly": {
+      const first = dayOf(year, month - back, 1);
+      return { first, last: lastDayOfMonth(first) };
+    }
+    case "Yearly":
+      return { first: dayOf(year - back, 1, 1), last: dayOf(year - back, 12, 31) };
+  }
 }
