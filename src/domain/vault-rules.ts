@@ -44,7 +44,7 @@ export function requireRedundancyChange(from: Redundancy, to: Redundancy, hasIte
   if (from === to || !hasItems) return;
   throw new HoldfastFailure(
     "conflict",
-    "BMSUserErrorRedundancySettingsUpdateNotAllowed",
+    "HoldfastRedundancyLocked",
     `The vault's redundancy is ${from} and cannot become ${to}: it holds backups`,
     { hint: "Create another vault with that redundancy; soft-deleted items count until they are gone." },
   );
@@ -64,7 +64,7 @@ export function requireSoftDeleteChange(from: SoftDeleteSettings, to: SoftDelete
   if (Number.isInteger(to.retentionDays) && to.retentionDays >= min && to.retentionDays <= max) return;
   throw new HoldfastFailure(
     "invalid",
-    "BMSUserErrorInvalidSoftDeleteRetentionPeriod",
+    "HoldfastSoftDeleteDaysOutOfRange",
     `Soft-deleted data is kept ${min} to ${max} days, not ${to.retentionDays}`,
   );
 }
@@ -90,7 +90,7 @@ export function refuseWhileImmutable(state: ImmutabilityState, what: string, all
   const from = allowedFrom === undefined ? "never, while points are kept" : `from ${allowedFrom.toISOString()} on`;
   throw new HoldfastFailure(
     "denied",
-    "UserErrorImmutableVaultOperationNotAllowed",
+    "HoldfastVaultImmutable",
     `${what} is a destructive operation, and those are not supported in an immutable vault: ` +
       `immutabilitySettings.state is ${state}; it is allowed ${from}`,
     state === "Unlocked" ? { hint: "Immutability is not locked: whoever may write the vault can disable it." } : {},
