@@ -61,8 +61,7 @@ export function decideConsistency(guest: GuestFacts): ConsistencyDecision {
 
 function reasonAgainstGuest({ powerState, osType, agent, hasExtension }: GuestFacts): ConsistencyReason | undefined {
   if (powerState !== "Running") return "machine-off";
-  if (agent.status === "Absent") return "agent-absent";
-  if (agent.status === "NotReady") return "agent-not-ready";
+  if (agent.status !== "Ready") return agent.status === "Absent" ? "agent-absent" : "agent-not-ready";
   if (osType === "Windows" && isOlder(agent.version, MIN_WINDOWS_AGENT)) return "agent-too-old";
   return hasExtension ? undefined : "extension-absent";
 }
@@ -92,7 +91,6 @@ const REASONS: Readonly<Record<ConsistencyReason, string>> = {
 
 export const explainConsistency = (reason: ConsistencyReason): string => REASONS[reason];
 
-/** The earliest of several reasons is what somebody can do something about first. */
 function isOlder(version: string, wanted: string): boolean {
   const [parts, wantedParts] = [version, wanted].map((text) => text.split(".").map(Number));
   for (const [at, wantedPart] of (wantedParts ?? []).entries()) {

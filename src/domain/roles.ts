@@ -1,5 +1,5 @@
-// What each role may do, as one table. As in Azure: a Reader looks, an Operator runs backups and restores and enables
-// protection but destroys nothing and manages no policies, a Contributor does all but give access to others.
+// What each role may do, as one table. As in Azure: a Reader looks; an Operator runs backups and restores, enables and
+// stops protection, but removes no backup and manages neither policies nor vaults; a Contributor does all that.
 
 import { HoldfastFailure } from "../base/failure.ts";
 
@@ -22,6 +22,8 @@ export const OPERATIONS = [
   "items/read",
   "items/enable",
   "items/reconfigure",
+  /** To put an item under a policy that keeps less: that removes backups, if later. */
+  "items/shorten",
   "items/stop",
   "items/resume",
   "items/delete",
@@ -44,7 +46,9 @@ const RUNS: readonly Operation[] = [
   "containers/write",
   "items/enable",
   "items/reconfigure",
+  "items/stop",
   "items/resume",
+  "items/undelete",
   "items/backup",
   "points/restore",
   "jobs/cancel",

@@ -100,26 +100,6 @@ export function refuseWhileImmutable(state: ImmutabilityState, what: string, all
 /** Regions are written with spaces and capitals, or without: "North Europe", "northeurope". */
 export const regionKey = (region: string): string => region.replaceAll(" ", "").toLowerCase();
 
-export function requireSameRegion(vaultRegion: string, vmRegion: string, vmName: string): void {
-  if (regionKey(vaultRegion) === regionKey(vmRegion)) return;
-  throw new HoldfastFailure(
-    "invalid",
-    "BMSUserErrorInvalidConfigureProtectionRequest",
-    `${vmName} is in ${vmRegion}, and this vault protects machines in ${vaultRegion}`,
-    { hint: `Use a vault in ${vmRegion}.` },
-  );
-}
-
-export function requireSameSubscription(vaultSubscription: string, vmSubscription: string, vmName: string): void {
-  if (vaultSubscription.toLowerCase() === vmSubscription.toLowerCase()) return;
-  throw new HoldfastFailure(
-    "invalid",
-    "BMSUserErrorInvalidConfigureProtectionRequest",
-    `${vmName} is in another subscription than the vault`,
-    { hint: "Use a vault in the machine's own subscription." },
-  );
-}
-
 /** az looks for this sentence when it is told to delete by force. */
 export function vaultNotEmpty(vaultName: string, itemCount: number): HoldfastFailure {
   return new HoldfastFailure(
