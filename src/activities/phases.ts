@@ -1,13 +1,12 @@
 // Claiming a phase for a job, and what the job shows of it.
 
-import { HoldfastFailure } from "../base/failure.ts";
-import { backupInProgress } from "../domain/phases.ts";
-import type { JobId } from "../domain/job-id.ts";
 import type { JobRef, Phase } from "../../orchestrations/contracts.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { changeJob, moveSubTask, readJob } from "../control/job-changes.ts";
 import { claimPhase as claim } from "../control/phases.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
+import type { JobId } from "../domain/job-id.ts";
+import { backupInProgress } from "../domain/phases.ts";
 
 export const SUB_TASK_OF = { snapshot: "Take Snapshot", transfer: "Transfer data to vault" } as const;
 
@@ -40,9 +39,4 @@ function withFence(job: JobBody, phase: Phase, fence: number): Partial<JobBody> 
   const { backup } = job;
   if (!backup || backup.fences[phase] === fence) return undefined;
   return { backup: { ...backup, fences: { ...backup.fences, [phase]: fence } } };
-}
-
-export function backupOf(job: JobBody): NonNullable<JobBody["backup"]> {
-  if (job.backup) return job.backup;
-  throw new HoldfastFailure("corrupt", "HoldfastJobIncomplete", `Job ${job.id} is no backup`);
 }

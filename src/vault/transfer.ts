@@ -171,8 +171,11 @@ export class OpenTransfer {
     return (await this.disk(disk)).plan;
   }
 
-  async writeSlice(disk: number, slice: number): Promise<void> {
-    await writeSlice((await this.disk(disk)).work, slice);
+  /** Answers how much of what the disk's plan wants read lies up to the end of this slice. */
+  async writeSlice(disk: number, slice: number): Promise<number> {
+    const { work, plan } = await this.disk(disk);
+    await writeSlice(work, slice);
+    return plan.slices.slice(0, slice + 1).reduce((sum, { dirtyBytes }) => sum + dirtyBytes, 0);
   }
 
   /** All slices of the disk are written by now. */
