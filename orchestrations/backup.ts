@@ -50,8 +50,8 @@ function* runPhase(
   steps: (context: OrchestrationContext, job: JobRef) => Steps<PhaseEnd>,
 ): Steps<boolean> {
   const claim = yield* attempt(call(context, CLAIM_PHASE, { ...job, phase }));
-  if ("isGranted" in claim && !claim.isGranted) return false;
   const failure = failureOf(claim);
+  if ("state" in claim && claim.state !== "granted") return claim.state === "done";
   const end: PhaseEnd = failure ? { failure } : yield* attempt(steps(context, job));
   if (end.failure === undefined && end.state === "done") return true;
   yield* giveUp(context, job, phase, end.failure);

@@ -79,10 +79,14 @@ export const OPEN_JOB: ActivityContract<JobRef, { readonly isOver: boolean }> = 
 export const CLOSE_JOB: ActivityContract<JobRef, { readonly status: string }> = { name: "close-job-v1" };
 
 // Backups.
-/** Not granted: somebody else holds the phase, or the user wants no more of the job. The job's row says which. */
-export const CLAIM_PHASE: ActivityContract<JobRef & { readonly phase: Phase }, { readonly isGranted: boolean }> = {
-  name: "claim-phase-v1",
-};
+/**
+ * "done": an earlier life of the orchestration has brought the phase to its good end. "refused": somebody else holds it, it
+ * ended badly, or the user wants no more of the job; the job's row says which.
+ */
+export const CLAIM_PHASE: ActivityContract<
+  JobRef & { readonly phase: Phase },
+  { readonly state: "granted" | "done" | "refused" }
+> = { name: "claim-phase-v1" };
 export const BEGIN_SNAPSHOT: ActivityContract<JobRef, StepOutcome> = { name: "begin-snapshot-v1" };
 export const CHECK_SNAPSHOT: ActivityContract<
   JobRef,
