@@ -93,7 +93,8 @@ const body = z.object({
   /** In the order in which they run; moved by the domain's `afterSubTaskEvent` alone. */
   tasks: z.array(subTask),
   failure: stepFailure.nullable(),
-  progress: z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() }).nullable(),
+  /** Of what has to be read of the snapshot, or written to new disks; by the position of the disk. */
+  progress: z.record(z.string(), z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() })),
   backup: backup.nullable(),
   restore: restore.nullable(),
   /** Of short jobs: what the item shall become; interpreted by the use case that made the job. */
