@@ -43,6 +43,7 @@ export const WAITING_FOR_USE: Readonly<Record<string, string>> = {
   "src/domain/retention.ts": "the use cases of the service",
   "src/domain/schedule.ts": "the use cases of the service",
   "src/domain/time-zones.ts": "the use cases of the service",
+  "src/azure/table-store.ts": "the wiring of the service",
   "src/control/control-deps.ts": "the use cases of the service",
   "src/control/phases.ts": "the use cases of the service",
   "src/control/rows/policy-row.ts": "the use cases of the service",
