@@ -4,7 +4,7 @@
 // change adds a run to a day or takes one away.
 
 import { addDays, type LocalDay, weekdayOf } from "./calendar.ts";
-import type { HourlySchedule, Policy } from "./policy.ts";
+import { type HourlySchedule, type Policy, timeOf } from "./policy.ts";
 import { type IanaZone, requireTimeZone } from "./time-zones.ts";
 import { instantAt, localDayOf, startOfDay } from "./zoned-time.ts";
 
@@ -65,31 +65,29 @@ export function runsOfWindow({ intervalHours, windowHours }: HourlySchedule): nu
 }
 
 function occurrencesOfDay(policy: PolicySchedule, day: LocalDay, zone: IanaZone): Occurrence[] {
-  const start = startOfDay(day, zone);
-  if (start === undefined) return [];
   const instants =
     policy.everyMinutes === undefined
       ? instantsOfSchedule(policy.schedule, day, zone)
-      : every(policy.everyMinutes * MINUTE_MS, start, startOfNextDay(day, zone));
+      : instantsOfDemonstration(policy.everyMinutes, day, zone);
   return instants.map((scheduledAt, at) => ({ scheduledAt, day, isLastOfDay: at === instants.length - 1 }));
 }
 
 function instantsOfSchedule(schedule: Policy["schedule"], day: LocalDay, zone: IanaZone): Date[] {
-  switch (schedule.frequency) {
-    case "Daily":
-      return [instantAt(day, schedule.time, zone)];
-    case "Weekly":
-      return schedule.days.includes(weekdayOf(day)) ? [instantAt(day, schedule.time, zone)] : [];
-    case "Hourly": {
-      const start = instantAt(day, schedule.windowStart, zone);
-      const step = schedule.intervalHours * HOUR_MS;
-      return Array.from({ length: runsOfWindow(schedule) }, (_, at) => new Date(start.getTime() + at * step));
-    }
-  }
+  if (schedule.frequency === "Weekly" && !schedule.days.includes(weekdayOf(day))) return [];
+  const start = instantAt(day, timeOf(schedule), zone);
+  if (start === undefined) return [];
+  if (schedule.frequency !== "Hourly") return [start];
+  return steps(start, schedule.intervalHours * HOUR_MS, runsOfWindow(schedule));
 }
 
-function every(stepMs: number, start: Date, end: Date): Date[] {
-  const count = Math.ceil((end.getTime() - start.getTime()) / stepMs);
+function instantsOfDemonstration(everyMinutes: number, day: LocalDay, zone: IanaZone): Date[] {
+  const start = startOfDay(day, zone);
+  if (start === undefined) return [];
+  const stepMs = everyMinutes * MINUTE_MS;
+  return steps(start, stepMs, Math.ceil((startOfNextDay(day, zone).getTime() - start.getTime()) / stepMs));
+}
+
+function steps(start: Date, stepMs: number, count: number): Date[] {
   return Array.from({ length: count }, (_, at) => new Date(start.getTime() + at * stepMs));
 }
 
