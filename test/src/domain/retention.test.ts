@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { LocalDay } from "../../../src/domain/calendar.ts";
 import type { Policy, RetentionRules } from "../../../src/domain/policy.ts";
 import {
   expiryOf,
@@ -11,24 +10,10 @@ import {
 } from "../../../src/domain/retention.ts";
 import { RETENTION_TAGS, tagsOf } from "../../../src/domain/retention-tags.ts";
 import { occurrencesIn } from "../../../src/domain/schedule.ts";
+import { SAMPLE_POLICY } from "./sample-policy.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 const NOW = new Date("2026-06-15T12:00:00Z");
-
-/** The sample of 2016: daily 30 days, Sundays 104 weeks, last Sundays 120 months, January's first Sunday 99 years. */
-const SAMPLE: Policy = {
-  type: "V1",
-  timeZone: "UTC",
-  schedule: { frequency: "Daily", time: { hour: 2, minute: 0 } },
-  retention: {
-    daily: { keepDays: 30 },
-    weekly: { weekdays: ["Sunday"], keepWeeks: 104 },
-    monthly: { on: { format: "Weekly", weekdays: ["Sunday"], weeks: ["Last"] }, keepMonths: 120 },
-    yearly: { months: ["January"], on: { format: "Weekly", weekdays: ["Sunday"], weeks: ["First"] }, keepYears: 99 },
-  },
-  instantRestoreDays: 2,
-  snapshotGroup: { prefix: "", suffix: "" },
-};
 
 function pointsOfRuns(policy: Policy, after: string, until: string): RetainedPoint[] {
   return occurrencesIn(policy, new Date(after), new Date(until)).map((run) => ({
@@ -58,11 +43,11 @@ const inDays = (days: number) => daysAgo(-days);
 const facts = (change: Partial<RetentionFacts> = {}): RetentionFacts => ({
   now: NOW,
   item: "InForce",
-  policy: SAMPLE,
+  policy: SAMPLE_POLICY,
   ...change,
 });
 const onDemand = (retainUntil: Date) => ({ kind: "OnDemand" as const, retainUntil });
-const rules = (retention: RetentionRules) => ({ policy: { ...SAMPLE, retention } });
+const rules = (retention: RetentionRules) => ({ policy: { ...SAMPLE_POLICY, retention } });
 const kept = (plans: readonly PointPlan[]) => plans.filter(({ vault }) => vault.action === "keep").map(({ id }) => id);
 const because = (plan: PointPlan | undefined, copy: "vault" | "snapshot" = "vault") => {
   const planned = plan?.[copy];
@@ -72,7 +57,7 @@ const because = (plan: PointPlan | undefined, copy: "vault" | "snapshot" = "vaul
 const newer = point("newer", { scheduledAt: daysAgo(1), hasSnapshot: true });
 
 describe("the sample of 2016, on the first morning of 2017", () => {
-  const points = pointsOfRuns(SAMPLE, "2015-12-31T12:00:00Z", "2016-12-31T12:00:00Z");
+  const points = pointsOfRuns(SAMPLE_POLICY, "2015-12-31T12:00:00Z", "2016-12-31T12:00:00Z");
   const plans = planExpiry(points, facts({ now: new Date("2017-01-01T03:00:00Z") }));
   const withTag = (tag: string) =>
     points.filter(({ origin }) => origin.kind === "Scheduled" && origin.tags.some((t) => t === tag));
@@ -125,7 +110,7 @@ describe("durations", () => {
   const ends = (scheduledAt: string, retention: RetentionRules, timeZone = "UTC") =>
     expiryOf(
       point("p", { scheduledAt: new Date(scheduledAt), origin: { kind: "Scheduled", tags: RETENTION_TAGS } }),
-      facts({ policy: { ...SAMPLE, timeZone, retention } }),
+      facts({ policy: { ...SAMPLE_POLICY, timeZone, retention } }),
     )?.toISOString();
   const on = { format: "Daily" as const, dates: [31], lastDay: false };
 
@@ -418,115 +403,5 @@ describe("any plan", () => {
         expect(kept(planExpiry(points, factsOf(longer)))).toEqual(expect.arrayContaining(keptBefore));
       }),
     );
-  });
-});
-
-describe("tags, against a calendar that is counted day by day", () => {
-  /** Every day of a year with what one finds by counting, from a known Thursday on. */
-  function* countedDays(year: number) {
-    const names = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"] as const;
-    const leap = (y: number) => (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0;
-    const lengths = (y: number) => [31, leap(y) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let sinceThursday = 0;
-    for (let y = 1970; y < year; y++) sinceThursday += leap(y) ? 366 : 365;
-    for (const [month, length] of lengths(year).entries()) {
-      const seen = new Map<string, number>();
-      for (let date = 1; date <= length; date++, sinceThursday++) {
-        const weekday = names[sinceThursday % 7] as (typeof names)[number];
-        const number = (seen.get(weekday) ?? 0) + 1;
-        seen.set(weekday, number);
-        const day = `${year}-${String(month + 1).padStart(2, "0")}-${String(date).padStart(2, "0")}` as LocalDay;
-        yield { day, month, date, weekday, number, isLast: date + 7 > length, isLastDay: date === length };
-      }
-    }
-  }
-  const WEEKS = ["First", "Second", "Third", "Fourth", "Last"] as const;
-  const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"] as const;
-  const MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-  ] as const;
-
-  it("are the same for any rule in any year", () => {
-    const weekBased = fc.record({
-      format: fc.constant("Weekly" as const),
-      weekdays: fc.subarray([...WEEKDAYS], { minLength: 1 }),
-      weeks: fc.subarray([...WEEKS], { minLength: 1 }),
-    });
-    const dayBased = fc.record({
-      format: fc.constant("Daily" as const),
-      dates: fc.uniqueArray(fc.integer({ min: 1, max: 31 }), { maxLength: 4 }),
-      lastDay: fc.boolean(),
-    });
-    const on = fc.oneof(weekBased, dayBased);
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1999, max: 2040 }),
-        fc.subarray([...WEEKDAYS], { minLength: 1 }),
-        on,
-        on,
-        fc.subarray([...MONTHS], { minLength: 1 }),
-        (year, weekdays, monthlyOn, yearlyOn, months) => {
-          const policy: Policy = {
-            ...SAMPLE,
-            retention: {
-              daily: { keepDays: 30 },
-              weekly: { weekdays, keepWeeks: 1 },
-              monthly: { on: monthlyOn, keepMonths: 1 },
-              yearly: { months, on: yearlyOn, keepYears: 1 },
-            },
-          };
-          for (const counted of countedDays(year)) {
-            const isOn = (rule: typeof monthlyOn) => {
-              if (rule.format === "Daily")
-                return rule.dates.includes(counted.date) || (rule.lastDay && counted.isLastDay);
-              const inWeek = rule.weeks.some((week) =>
-                week === "Last" ? counted.isLast : WEEKS.indexOf(week) + 1 === counted.number,
-              );
-              return inWeek && rule.weekdays.includes(counted.weekday);
-            };
-            const expected = [
-              "Daily",
-              ...(weekdays.includes(counted.weekday) ? ["Weekly"] : []),
-              ...(isOn(monthlyOn) ? ["Monthly"] : []),
-              ...(isOn(yearlyOn) && months.includes(MONTHS[counted.month] as (typeof MONTHS)[number])
-                ? ["Yearly"]
-                : []),
-            ];
-            const found = tagsOf(policy, { day: counted.day, isLastOfDay: true });
-            if (found.join() !== expected.join()) expect({ counted, found }).toEqual({ counted, found: expected });
-          }
-        },
-      ),
-      { numRuns: 60 },
-    );
-  });
-
-  it("of an hourly window go to the day's last run, by the day the window began", () => {
-    const policy: Policy = {
-      ...SAMPLE,
-      type: "V2",
-      timeZone: "Europe/Berlin",
-      schedule: { frequency: "Hourly", windowStart: { hour: 8, minute: 0 }, intervalHours: 4, windowHours: 24 },
-    };
-    // Sunday 14 June 2026: its last run is on Monday at 04:00 in Berlin.
-    const runs = occurrencesIn(policy, new Date("2026-06-14T05:59:00Z"), new Date("2026-06-15T05:59:00Z"));
-    expect(runs.map((run) => tagsOf(policy, run))).toEqual([[], [], [], [], [], ["Daily", "Weekly"]]);
-  });
-
-  it("of a demonstration are daily, and once a day those of the calendar", () => {
-    const policy: Policy = { ...SAMPLE, everyMinutes: 720 };
-    const runs = occurrencesIn(policy, new Date("2026-06-13T23:59:00Z"), new Date("2026-06-14T23:59:00Z"));
-    expect(runs.map((run) => tagsOf(policy, run))).toEqual([["Daily"], ["Daily", "Weekly"]]);
   });
 });
