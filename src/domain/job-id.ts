@@ -45,13 +45,13 @@ export function timeOfJobId(id: JobId): Date {
   return new Date(MAX_MS - Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
 }
 
-/** As on the wire: 15 decimal digits. Clients take it as it is. */
+/** As on the wire: 15 decimal digits that grow with time, so that rows under their complement come newest first. */
 export type PointWireId = string & { readonly brand: "PointWireId" };
 
-/** Of the job that took the point. Within one item, two alike are less likely than one in a million at 10,000 points. */
+/** Of the job that took the point: its milliseconds, and two digits of digest. An item has one snapshot at a time. */
 export function pointWireIdOf(job: JobId): PointWireId {
-  const digits = BigInt(`0x${digestOf(["recovery-point", job]).slice(0, 16)}`) % 900_000_000_000_000n;
-  return String(100_000_000_000_000n + digits) as PointWireId;
+  const digits = BigInt(`0x${digestOf(["recovery-point", job]).slice(0, 16)}`) % 100n;
+  return `${timeOfJobId(job).getTime()}${String(digits).padStart(2, "0")}` as PointWireId;
 }
 
 function digestOf(parts: readonly string[]): string {
