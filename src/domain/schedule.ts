@@ -22,13 +22,15 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** The first run of a window comes from the day before; a zone may have skipped another. */
 const DAYS_BEFORE = 2;
+/** A clock that is set back over midnight shows yesterday again after today's first runs. */
+const DAYS_AFTER = 1;
 /** A weekly schedule meets a zone that skipped a day: 14. Beyond this a schedule has no runs at all. */
 const MAX_DAYS_WITHOUT_RUN = 21;
 
 /** All with `after` < instant ≤ `until`, in order. */
 export function occurrencesIn(policy: PolicySchedule, after: Date, until: Date): Occurrence[] {
   const zone = requireTimeZone(policy.timeZone);
-  const lastDay = addDays(localDayOf(until, zone), 1);
+  const lastDay = addDays(localDayOf(until, zone), DAYS_AFTER);
   const occurrences: Occurrence[] = [];
   for (let day = addDays(localDayOf(after, zone), -DAYS_BEFORE); day <= lastDay; day = addDays(day, 1)) {
     occurrences.push(...occurrencesOfDay(policy, day, zone).filter(isIn(after, until)));
@@ -52,7 +54,7 @@ export function nextOccurrences(policy: PolicySchedule, after: Date, count: numb
 export function latestOccurrence(policy: PolicySchedule, after: Date, until: Date): Occurrence | undefined {
   const zone = requireTimeZone(policy.timeZone);
   const firstDay = addDays(localDayOf(after, zone), -DAYS_BEFORE);
-  for (let day = addDays(localDayOf(until, zone), 1); day >= firstDay; day = addDays(day, -1)) {
+  for (let day = addDays(localDayOf(until, zone), DAYS_AFTER); day >= firstDay; day = addDays(day, -1)) {
     const latest = occurrencesOfDay(policy, day, zone).findLast(isIn(after, until));
     if (latest !== undefined) return latest;
   }

@@ -38,6 +38,12 @@ describe("a phase", () => {
     expect(releasePhase(phase, other, 8)).toEqual({ state: "Free", fence: 8 });
   });
 
+  it("that a job holds anew is not released by what it did under its former claim", () => {
+    const held: Phase = { state: "Held", fence: 9, owner: one };
+    expect(releasePhase(held, one, 7)).toEqual(held);
+    expect(holds(held, one, 7)).toBe(false);
+  });
+
   it("in any order of claims, releases and deaths never gives two jobs one fence, nor a fence twice", () => {
     const step = fc.record({
       job: fc.nat(2),

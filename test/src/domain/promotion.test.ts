@@ -53,6 +53,11 @@ describe("a missed Wednesday", () => {
     expect(plan("2026-06-21T00:00:00Z", days, since)).toEqual({ promoted, standIns: [] });
   });
 
+  it("does not mind in which order the points come", () => {
+    const days = ["2026-06-20", "2026-06-19", "2026-06-16", "2026-06-15"];
+    expect(plan("2026-06-20T12:00:00Z", days, since).promoted).toEqual(["2026-06-19 Weekly for 2026-06-17"]);
+  });
+
   it("takes no point of another week", () => {
     expect(plan("2026-06-22T12:00:00Z", ["2026-06-13", "2026-06-21"], since)).toEqual({ promoted: [], standIns: [] });
   });

@@ -120,6 +120,14 @@ describe("durations", () => {
     expect(ends("2026-03-28T01:30:00Z", { weekly }, "Europe/Berlin")).toBe("2026-04-11T01:30:00.000Z");
   });
 
+  it("are over at their very end, and not a moment before", () => {
+    const policy = { ...SAMPLE_POLICY, retention: { daily: { keepDays: 30 } } };
+    const points = [point("p", { scheduledAt: daysAgo(30) }), newer];
+    expect(kept(planExpiry(points, facts({ policy })))).toEqual(["newer"]);
+    const before = new Date(NOW.getTime() - 1);
+    expect(kept(planExpiry(points, facts({ policy, now: before })))).toEqual(["p", "newer"]);
+  });
+
   it("of months go by the calendar, with the last day of a shorter month", () => {
     expect(ends("2026-01-31T02:00:00Z", { monthly: { on, keepMonths: 1 } })).toBe("2026-02-28T02:00:00.000Z");
     expect(ends("2028-01-31T02:00:00Z", { monthly: { on, keepMonths: 1 } })).toBe("2028-02-29T02:00:00.000Z");
@@ -385,6 +393,17 @@ describe("any plan", () => {
         for (const { vault, snapshot } of planExpiry(left, factsOf(some))) {
           expect([vault.action, snapshot.action]).not.toContain("expire");
         }
+      }),
+    );
+  });
+
+  it("does not depend on points that go: the first, one in the middle, or one on demand takes nothing along", () => {
+    fc.assert(
+      fc.property(somePoints, someFacts, (points, some) => {
+        const plans = planExpiry(points, factsOf(some));
+        const hasGone = ({ vault, snapshot }: PointPlan) => vault.action !== "keep" && snapshot.action !== "keep";
+        const staying = points.filter((_, at) => !hasGone(plans[at] as PointPlan));
+        expect(planExpiry(staying, factsOf(some))).toEqual(plans.filter((plan) => !hasGone(plan)));
       }),
     );
   });

@@ -27,6 +27,7 @@ const MOMENTS: readonly (readonly [string, string, string])[] = [
   ["America/Havana", "2026-11-01T05:00:00Z", "midnight comes twice"],
   ["Antarctica/Troll", "2026-03-29T01:00:00Z", "two hours are skipped"],
   ["America/Toronto", "1919-03-31T04:30:00Z", "the gap spans midnight"],
+  ["America/St_Johns", "2010-11-07T02:31:00Z", "a minute after midnight it is yesterday again"],
   ["Pacific/Apia", "2011-12-30T10:00:00Z", "a whole day is skipped"],
   ["UTC", "2026-02-28T12:00:00Z", "no change"],
 ];
@@ -135,6 +136,15 @@ describe("a daily run", () => {
   it("in an overlap comes the first time only", () => {
     expect(instants(daily("Europe/Berlin", 2, 30), "2026-10-25")).toEqual(["2026-10-25T00:30:00.000Z"]);
     expect(instants(daily("America/New_York", 1, 0), "2026-11-01")).toEqual(["2026-11-01T05:00:00.000Z"]);
+  });
+
+  it("is seen even while the clock shows yesterday again", () => {
+    const at = new Date("2010-11-07T02:30:00Z");
+    const policy = daily("America/St_Johns", 0, 0);
+    const until = new Date("2010-11-07T03:00:00Z");
+    const run = { scheduledAt: at, day: "2010-11-07", isLastOfDay: true };
+    expect(occurrencesIn(policy, new Date(at.getTime() - 1), until)).toEqual([run]);
+    expect(latestOccurrence(policy, new Date(at.getTime() - 1), until)).toEqual(run);
   });
 
   it("counts for the day it was meant for, even when the gap ends on the next", () => {
