@@ -10,6 +10,7 @@ import { type FailureKind, HoldfastFailure } from "../base/failure.ts";
 export interface AzureError {
   /** Undefined when no answer came, or no whole one. */
   readonly status: number | undefined;
+  /** Azure's, or without an answer that of whoever waited for one. */
   readonly code: string | undefined;
   readonly message: string;
   readonly retryAfterMs: number | undefined;
@@ -85,7 +86,7 @@ const NO_TOKEN = /^(?:AuthenticationError|CredentialUnavailableError|Authenticat
 
 function silence(thrown: Error): AzureError | undefined {
   const { name, code, statusCode } = thrown as Error & { readonly code?: unknown; readonly statusCode?: unknown };
-  const nothing = { status: undefined, code: undefined, retryAfterMs: undefined };
+  const nothing = { status: undefined, code: typeof code === "string" ? code : name, retryAfterMs: undefined };
   if (NO_TOKEN.test(name)) return { ...nothing, message: `no token was to be had: ${firstLine(thrown.message)}` };
   // The text of a parse error holds the body, whatever that is.
   if (code === "PARSE_ERROR") return { ...nothing, message: "the answer did not arrive whole" };
