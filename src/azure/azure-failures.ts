@@ -90,7 +90,8 @@ function silence(thrown: Error): AzureError | undefined {
   if (NO_TOKEN.test(name)) return { ...nothing, message: `no token was to be had: ${firstLine(thrown.message)}` };
   // The text of a parse error holds the body, whatever that is.
   if (code === "PARSE_ERROR") return { ...nothing, message: "the answer did not arrive whole" };
-  if (NO_ANSWER.test(name)) return { ...nothing, message: "the answer did not arrive whole, or not in time" };
+  if (NO_ANSWER.test(name) || thrown.message.startsWith("Stream drains before"))
+    return { ...nothing, message: "the answer did not arrive whole, or not in time" };
   if (typeof statusCode === "number") return undefined;
   if (typeof code === "string" && NO_ANSWER.test(code)) return { ...nothing, message: firstLine(thrown.message) };
   return name === "RestError" ? { ...nothing, message: firstLine(thrown.message) } : undefined;

@@ -16,7 +16,13 @@ export interface Azurite {
 const ACCOUNT = "devstoreaccount1";
 const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-export async function startAzurite(options: { readonly folder?: string } = {}): Promise<Azurite> {
+export interface AzuriteOptions {
+  readonly folder?: string;
+  /** Names and keys of accounts besides its own. */
+  readonly accounts?: Readonly<Record<string, string>>;
+}
+
+export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const program = createRequire(import.meta.url).resolve("azurite/dist/src/blob/main.js");
   const where = options.folder === undefined ? ["--inMemoryPersistence"] : ["--location", options.folder];
   const args = [
@@ -30,7 +36,9 @@ export async function startAzurite(options: { readonly folder?: string } = {}): 
     "--disableTelemetry",
     ...where,
   ];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const accounts = Object.entries({ [ACCOUNT]: KEY, ...options.accounts }).map(([name, key]) => `${name}:${key}`);
+  const env = { ...process.env, AZURITE_ACCOUNTS: accounts.join(";") };
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const blobUrl = await listeningUrl(child);
   const blobEndpoint = `${blobUrl}/${ACCOUNT}`;
   return {

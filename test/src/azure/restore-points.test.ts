@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { inspect } from "node:util";
 import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { azureSnapshots } from "../../../src/azure/azure-snapshots.ts";
@@ -15,7 +14,7 @@ import type {
   Snapshots,
 } from "../../../src/ports/snapshots.ts";
 import { GROUP, POLL, SUBSCRIPTION } from "../../localhost/azure/support/azure.ts";
-import { type ServiceAzure, startServiceAzure } from "../../support/azure-service.ts";
+import { everythingIn, type ServiceAzure, startServiceAzure } from "../../support/azure-service.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -25,7 +24,7 @@ let snapshots: Snapshots;
 
 beforeAll(async () => {
   azure = await startServiceAzure();
-  snapshots = process_();
+  snapshots = inAnotherProcess();
 });
 
 afterEach(() => azure.noFaults());
@@ -36,7 +35,7 @@ afterAll(async () => {
 });
 
 /** What another process of the service would have: nothing in memory. */
-function process_(): Snapshots {
+function inAnotherProcess(): Snapshots {
   const arm = azure.connect();
   return azureSnapshots(arm, new DiskAccess(arm));
 }
@@ -98,7 +97,10 @@ const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest(
 describe("A snapshot of a running machine", () => {
   it("holds every disk of one moment, in a group and collection made for it, and is begun only once", async () => {
     await snapshots.begin(requestFor("db-01", "first"));
-    await Promise.all([snapshots.begin(requestFor("db-01", "first")), process_().begin(requestFor("db-01", "first"))]);
+    await Promise.all([
+      snapshots.begin(requestFor("db-01", "first")),
+      inAnotherProcess().begin(requestFor("db-01", "first")),
+    ]);
     const state = await taken("db-01", "first");
     expect(state).toMatchObject({ state: "done", consistency: "application" });
     expect(Date.now() - Date.parse(state.time)).toBeLessThan(60_000);
@@ -198,7 +200,7 @@ describe("Access to a snapshot's bytes", () => {
     const once = await read();
     await Promise.all([read(), read(), all(source.allocatedRanges()), open(state, -1)]);
     expect(await granted()).toBe(1);
-    await process_().close(refOf(state, -1));
+    await inAnotherProcess().close(refOf(state, -1));
     expect(await Promise.all([read(), read(), read()])).toEqual([once, once, once]);
     expect(await granted()).toBe(2);
     await snapshots.close(refOf(state, -1));
@@ -242,7 +244,7 @@ describe("Access to a snapshot's bytes", () => {
     const [kept, ...others] = states;
     const reading = await open(kept as SnapshotState, -1);
     const before = digest(await reading.read({ offset: 0, length: MIB }));
-    for (const state of others.slice(0, 4)) await open(state, -1, process_());
+    for (const state of others.slice(0, 4)) await open(state, -1, inAnotherProcess());
     const sixth = await open(others[4] as SnapshotState, -1);
     expect(digest(await sixth.read({ offset: 0, length: MIB }))).toBe(before);
     expect(digest(await reading.read({ offset: 0, length: MIB }))).toBe(before);
@@ -273,15 +275,15 @@ describe("A snapshot that goes", () => {
     const newer = await open(second, -1);
     expect(await newer.changedRanges(since)).toBeDefined();
     // Its grant is known here, so that only the comparison itself finds out.
-    await process_().remove(ref("web-01", "base-1"));
+    await inAnotherProcess().remove(ref("web-01", "base-1"));
     expect(await newer.changedRanges(since)).toBeUndefined();
-    expect(await (await open(second, -1, process_())).changedRanges(since)).toBeUndefined();
+    expect(await (await open(second, -1, inAnotherProcess())).changedRanges(since)).toBeUndefined();
     await snapshots.close(refOf(second, -1));
   });
 
   it("is removed though it is being read, and is then gone for everybody", async () => {
     const state = await taken("web-01", "leaving");
-    const source = await open(state, -1, process_());
+    const source = await open(state, -1, inAnotherProcess());
     await expect.poll(() => snapshots.remove(ref("web-01", "leaving"))).toBe("gone");
     expect(await snapshots.remove(ref("web-01", "leaving"))).toBe("gone");
     expect(await snapshots.read(ref("web-01", "leaving"))).toBeUndefined();
@@ -317,7 +319,7 @@ describe("A machine that allows no snapshot", () => {
     await azure.control("PATCH", "virtual-machine", { id: machineId("db-01"), freeze: "succeeds" });
     await expect(snapshots.begin(requestFor("gone-01", "x"))).rejects.toMatchObject({
       kind: "not-found",
-      code: "VMNotFoundV2",
+      code: "BCMV2VMNotFound",
     });
     await azure.fault("inner", { kind: "operation-fails" }, { operation: "PUT .*restorepoints$" });
     expect(await taken("db-01", "inner")).toMatchObject({ state: "failed" });
@@ -350,12 +352,12 @@ describe("Azure that answers badly", () => {
     const state = await taken("db-01", name);
     expect(await during("GET .*/restorepoints$", () => snapshots.read(ref("db-01", name)))).toEqual(state);
     expect(await during("GET .*diskrestorepoints$", () => snapshots.read(ref("db-01", name)))).toEqual(state);
-    const clean = await content(await open(state, 0, process_()), 4);
+    const clean = await content(await open(state, 0, inAnotherProcess()), 4);
     for (const operation of ["begingetaccess", "GET operation", "^head$", "^pagelist$", "^read$"]) {
-      const read = async () => content(await process_().open(refOf(state, 0)), 4);
+      const read = async () => content(await inAnotherProcess().open(refOf(state, 0)), 4);
       expect(await during(operation, read), operation).toEqual(clean);
     }
-    const mine = process_();
+    const mine = inAnotherProcess();
     const source = await mine.open(refOf(state, 0));
     const earlier = { ...since, snapshotId: since.snapshotDiskId };
     const changed = await during("^pagelist$", async () => all(await source.changedRanges(earlier)));
@@ -378,13 +380,13 @@ describe("Azure that answers badly", () => {
       { kind: "lost-answer", kinds: ["unavailable"] },
       { kind: "operation-fails", kinds: ["unavailable"], code: "InternalExecutionError" },
     ]) {
-      const fresh = process_();
+      const fresh = inAnotherProcess();
       const source = await fresh.open(refOf(state, 1));
       const calls: Record<string, () => Promise<unknown>> = {
         begin: () => fresh.begin(requestFor("db-01", `always-${fault.kind}`)),
         read: () => fresh.read(ref("db-01", "always")),
         list: () => all(fresh.list(ref("db-01", "always").collection) as never),
-        open: () => process_().open(refOf(state, 0)),
+        open: () => inAnotherProcess().open(refOf(state, 0)),
         bytes: () => source.read({ offset: 0, length: MIB }),
         ranges: () => all(source.allocatedRanges()),
         remove: () => fresh.remove(ref("db-01", "always")),
@@ -404,7 +406,7 @@ describe("Azure that answers badly", () => {
       await azure.noFaults();
     }
     await azure.fault("half", { kind: "truncate" }, { operation: "GET operation" });
-    const thrown = await process_()
+    const thrown = await inAnotherProcess()
       .open(refOf(state, 0))
       .catch((error: unknown) => error);
     expect(thrown).toMatchObject({ kind: "unavailable" });
@@ -413,13 +415,6 @@ describe("Azure that answers badly", () => {
     await expect.poll(() => snapshots.remove(ref("db-01", "always"))).toBe("gone");
   }, 120_000);
 });
-
-/** All that a log could show of it. */
-function everythingIn(thrown: unknown): string {
-  const chain: string[] = [];
-  for (let one = thrown; one instanceof Error; one = one.cause) chain.push(one.message, one.stack ?? "", String(one));
-  return [...chain, inspect(thrown, { depth: 20, showHidden: true }), JSON.stringify(thrown)].join("\n");
-}
 
 /** The earlier disk with the changed ranges of the later one, read one by one, put into it. */
 async function patched(
