@@ -171,10 +171,13 @@ describe("A disk that a restore makes of a snapshot", () => {
       (await compute.diskRestorePoint.grantAccess("demo", "points", "p", disk, access, POLL)).accessSAS,
     );
     const [{ pageRange = [] }, of] = [await made.getPageRanges(), await from.getPageRanges()];
-    expect(pageRange.length).toBeGreaterThan(1);
     expect(pageRange).toEqual(of.pageRange);
-    for (const { offset } of pageRange.slice(0, 3))
-      expect(digest(await made.downloadToBuffer(offset, 512))).toBe(digest(await from.downloadToBuffer(offset, 512)));
+    const [first] = pageRange;
+    const [offset = 0, length] = [first?.offset, (first?.count ?? 0) + 1];
+    expect(length).toBe(4 * MIB);
+    expect(digest(await made.downloadToBuffer(offset, length))).toBe(
+      digest(await from.downloadToBuffer(offset, length)),
+    );
     await compute.disks.revokeAccess("demo", "restored", POLL);
     const gone = { ...newDisk("never"), snapshotDiskId: `${snapshotDiskId}-gone` };
     await expect(targets.beginFromSnapshot(gone)).rejects.toMatchObject({ kind: "not-found" });
