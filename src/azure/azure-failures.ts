@@ -151,7 +151,7 @@ function firstLine(text: string): string {
 /** Signatures and tokens have no business in a text, whole queries that hold one neither. */
 export function withoutSecrets(text: string): string {
   return text
-    .replaceAll(/\?[^\s"'<>]*\bsig(?:=|%3D)[^\s"'<>]*/gi, "?…")
-    .replaceAll(/\bsig(?:=|%3D)[^\s"'<>&]*/gi, "…")
+    .replaceAll(/(?:\?|%3F)[^\s"'<>]*sig(?:=|%3D)[^\s"'<>]*/gi, "?…")
+    .replaceAll(/sig(?:=|%3D)[^\s"'<>&]*/gi, "…")
     .replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, "…");
 }
