@@ -161,17 +161,17 @@ describe("A snapshot of a classic machine", () => {
     "is taken and removed though an answer is spoilt by %s",
     async (kind) => {
       await azure.fault("once", { kind }, { surface: "classic-blob", operation: "^snapshot$", times: 1 });
-      const state = await taken(`spoilt-${kind}`);
+      const state = await stubborn(() => taken(`spoilt-${kind}`));
       expect(state).toMatchObject({ state: "done", disks: [{ lun: -1 }, { lun: 0 }] });
       await azure.noFaults();
       for (const operation of ["^list$", "^head$", "^pagelist$", "^read$"]) {
         await azure.fault("once", { kind }, { surface: "classic-blob", operation, times: 1 });
-        expect(await inAnotherProcess().read(ref(`spoilt-${kind}`))).toEqual(state);
+        expect(await stubborn(() => inAnotherProcess().read(ref(`spoilt-${kind}`)))).toEqual(state);
         expect(await firstMib(await snapshots.open(refOf(state, 0)))).toMatch(/^[0-9a-f]{64}$/);
         await azure.noFaults();
       }
       await azure.fault("once", { kind }, { surface: "classic-blob", operation: "delete", times: 1 });
-      expect(await snapshots.remove(ref(`spoilt-${kind}`))).toBe("gone");
+      expect(await stubborn(() => snapshots.remove(ref(`spoilt-${kind}`)))).toBe("gone");
       expect(await names()).not.toContain(`spoilt-${kind}`);
     },
   );
