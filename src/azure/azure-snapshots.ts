@@ -1,7 +1,7 @@
 // Snapshots of machines of both kinds. Whose a snapshot is tells its machine or its disk; where only its name is known, it is
-// a restore point if there is one, and else what a Classic machine may have under that name.
+// a restore point if there is a collection for it, and else what a Classic machine may have under that name.
 
-import type { SnapshotDiskRef, SnapshotRequest, Snapshots } from "../ports/snapshots.ts";
+import type { CollectionRef, SnapshotDiskRef, SnapshotRequest, Snapshots } from "../ports/snapshots.ts";
 import type { Arm } from "./arm.ts";
 import { BlobSnapshots } from "./blob-snapshots.ts";
 import { CLASSIC_MACHINES } from "./classic-machines.ts";
@@ -16,16 +16,21 @@ export function azureSnapshots(arm: Arm, access: DiskAccess): Snapshots {
     parseResourceId(machineId).type === CLASSIC_MACHINES.toLowerCase() ? blobs : points;
   const ofDisk = ({ snapshotDiskId }: SnapshotDiskRef): Snapshots =>
     /^https?:/i.test(snapshotDiskId) ? blobs : points;
+  /** Whose machine has a collection is no Classic one. */
+  const mayBeBlobs = async (collection: CollectionRef): Promise<boolean> => !(await points.hasCollection(collection));
   return {
     begin: async (request) => ofMachine(request).begin(request),
-    read: async (snapshot) => (await points.read(snapshot)) ?? (await blobs.read(snapshot)),
-    remove: async (snapshot) => {
+    async read(snapshot) {
+      const state = await points.read(snapshot);
+      return state === undefined && (await mayBeBlobs(snapshot.collection)) ? blobs.read(snapshot) : state;
+    },
+    async remove(snapshot) {
       const state = await points.remove(snapshot);
-      return state === "gone" ? blobs.remove(snapshot) : state;
+      return state === "gone" && (await mayBeBlobs(snapshot.collection)) ? blobs.remove(snapshot) : state;
     },
     async *list(collection) {
       yield* points.list(collection);
-      yield* blobs.list(collection);
+      if (await mayBeBlobs(collection)) yield* blobs.list(collection);
     },
     open: async (disk) => ofDisk(disk).open(disk),
     close: async (disk) => ofDisk(disk).close(disk),

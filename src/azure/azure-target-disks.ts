@@ -22,7 +22,11 @@ const OWNER_TAG = "holdfast-job";
 const GROUPS_API_VERSION = "2021-04-01";
 const PAGE_BYTES = 512;
 
-export class AzureTargetDisks implements TargetDisks {
+export function azureTargetDisks(arm: Arm, access: DiskAccess): TargetDisks {
+  return new AzureTargetDisks(arm, access);
+}
+
+class AzureTargetDisks implements TargetDisks {
   private readonly arm: Arm;
   private readonly access: DiskAccess;
 

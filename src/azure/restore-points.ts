@@ -123,6 +123,11 @@ export class RestorePoints implements Snapshots {
     this.bases.delete(key);
   }
 
+  async hasCollection({ subscriptionId, resourceGroup, name }: CollectionRef): Promise<boolean> {
+    const { restorePointCollections } = this.arm.compute(subscriptionId);
+    return (await found(name, () => restorePointCollections.get(resourceGroup, name))) !== undefined;
+  }
+
   private find({ collection, name }: SnapshotRef): Promise<RestorePoint | undefined> {
     const { restorePoints } = this.arm.compute(collection.subscriptionId);
     return found(name, () =>
@@ -131,10 +136,9 @@ export class RestorePoints implements Snapshots {
   }
 
   private async ensureCollection({ snapshot: { collection }, machineId, location }: SnapshotRequest): Promise<void> {
+    if (await this.hasCollection(collection)) return;
     const { subscriptionId, resourceGroup, name } = collection;
     const { restorePointCollections } = this.arm.compute(subscriptionId);
-    const known = await found(name, () => restorePointCollections.get(resourceGroup, name));
-    if (known !== undefined) return;
     const group = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}`;
     const hasGroup = await found(group, () => this.arm.request("GET", group, GROUPS_API_VERSION));
     if (hasGroup === undefined)

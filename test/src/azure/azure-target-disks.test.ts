@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { AzureTargetDisks } from "../../../src/azure/azure-target-disks.ts";
+import { azureTargetDisks } from "../../../src/azure/azure-target-disks.ts";
 import { DiskAccess } from "../../../src/azure/disk-access.ts";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import type { NewDisk, TargetDisks } from "../../../src/ports/target-disks.ts";
@@ -25,7 +25,7 @@ afterAll(async () => {
 
 function inAnotherProcess(): TargetDisks {
   const arm = azure.connect();
-  return new AzureTargetDisks(arm, new DiskAccess(arm));
+  return azureTargetDisks(arm, new DiskAccess(arm));
 }
 
 const idOf = (name: string) => `${GROUP}/providers/Microsoft.Compute/disks/${name}`;
