@@ -7,7 +7,6 @@
 import { HoldfastFailure } from "../base/failure.ts";
 import { type PointPlan, planExpiry, type RetainedPoint, type RetentionFacts } from "../domain/retention.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
-import { deletePoint } from "../vault/point-states.ts";
 import { forEachVault } from "./all-vaults.ts";
 import { type Deletion, deletePoint } from "../vault/point-states.ts";
 import type { ControlDeps } from "./control-deps.ts";

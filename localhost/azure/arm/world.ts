@@ -122,6 +122,7 @@ export function checkEtag(request: ArmRequest, existing: Resource | undefined): 
 export interface StartedOperation extends PlannedOperation {
   readonly failed: boolean;
   readonly faulted: boolean;
+  readonly failure: OperationFailure | undefined;
 }
 
 /** Starts a long-running operation and gives what its acceptance needs. */
@@ -145,7 +146,7 @@ export function begin(
     ...outcome,
     failure,
   });
-  return { ...planned, failed: failure !== undefined, faulted: fault !== undefined };
+  return { ...planned, failed: failure !== undefined, faulted: fault !== undefined, failure };
 }
 
 /** Writes entries and answers 202 with the operation's headers; an operation that a fault lets fail changes nothing. */

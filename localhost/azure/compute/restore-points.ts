@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
 import type { OperationFailure } from "../arm/operations.ts";
-import { drop, keep, type Resource, render } from "../arm/resources.ts";
+import { drop, keep, provisioningState, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
 import {
   type ArmHandler,
@@ -178,7 +178,7 @@ const putPoint: ArmHandler = async (world, request) => {
         new Map(planned.map(({ source: id, point: { id: pointId } }) => [id.toLowerCase(), pointId])),
       ),
     },
-    inner: { vmId: vm.properties.vmId },
+    inner: { vmId: vm.properties.vmId, failure: operation.failure },
     busyUntil: operation.doneAt,
     busyAs: "Creating",
     failed: operation.failed,
@@ -323,7 +323,17 @@ function showPoint(world: World, point: Resource): unknown {
       status: { code: "ReplicationState/succeeded", level: "Info", displayStatus: "Succeeded" },
     },
   }));
-  return { id, name, type, etag, properties: { ...(properties as object), instanceView: { diskRestorePoints } } };
+  const instanceView = { diskRestorePoints, ...failureStatuses(point, world.now()) };
+  return { id, name, type, etag, properties: { ...(properties as object), instanceView } };
+}
+
+/** Whoever did not wait for the operation reads here why it failed. */
+function failureStatuses(point: Resource, now: number): object {
+  const failure = point.inner.failure as OperationFailure | undefined;
+  if (failure === undefined || provisioningState(point, now) !== "Failed") return {};
+  const { code, message } = failure;
+  const displayStatus = "Provisioning failed";
+  return { statuses: [{ code: `ProvisioningState/failed/${code}`, level: "Error", displayStatus, message }] };
 }
 
 function showCollection(world: World, collection: Resource, expanded: boolean): unknown {

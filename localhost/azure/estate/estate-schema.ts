@@ -47,6 +47,8 @@ const classicVmSchema = z.strictObject({
   storageAccount: z.string().regex(/^[a-z0-9]{3,24}$/),
   os: z.enum(["Windows", "Linux"]).default("Windows"),
   image: z.string(),
+  /** Empty disks besides the one with the operating system. */
+  dataDisksGiB: z.array(z.number().int().min(1)).default([]),
 });
 
 const groupSchema = z.strictObject({
