@@ -1,0 +1,44 @@
+// Long-running operations of the backup resources (style B of the contract): 202 without a body, and two addresses to ask
+// at. Clients keep the operation's id and ask at other places of the same vault too, so any of them resolves any id.
+
+import type { Answer, ApiCall } from "./api-call.ts";
+
+/** Where the two addresses lie; each ends in the operation's id. */
+export interface OperationPlaces {
+  readonly status: string;
+  readonly result: string;
+}
+
+export const itemPlaces = (itemPath: string): OperationPlaces => ({
+  status: `${itemPath}/operationsStatus`,
+  result: `${itemPath}/operationResults`,
+});
+
+export const vaultPlaces = (vaultPath: string): OperationPlaces => ({
+  status: `${vaultPath}/backupOperations`,
+  result: `${vaultPath}/backupOperationResults`,
+});
+
+export const validationPlaces = (vaultPath: string): OperationPlaces => ({
+  status: `${vaultPath}/backupValidateOperationsStatuses`,
+  result: `${vaultPath}/backupValidateOperationResults`,
+});
+
+/** What most operations need; clients without a rule of their own wait half a minute otherwise. */
+const RETRY_AFTER_SECONDS = 2;
+
+export function accepted(call: ApiCall, places: OperationPlaces, operationId: string): Answer {
+  return {
+    status: 202,
+    headers: {
+      "Azure-AsyncOperation": call.links.to(`${places.status}/${operationId}`),
+      Location: call.links.to(`${places.result}/${operationId}`),
+      "Retry-After": String(RETRY_AFTER_SECONDS),
+    },
+  };
+}
+
+/** For operations that have a result to wait for, and no status. */
+export function acceptedAt(call: ApiCall, resultPath: string): Answer {
+  return { status: 202, headers: { Location: call.links.to(resultPath), "Retry-After": String(RETRY_AFTER_SECONDS) } };
+}
