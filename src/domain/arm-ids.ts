@@ -27,7 +27,12 @@ export interface NamedParts extends ResourceGroupParts {
 }
 
 /** What a container's or an item's name says: which machine of the vault's subscription it is. */
-export type VmNameParts = Omit<VmParts, "subscriptionId">;
+export interface VmNameParts {
+  readonly platform: VmPlatform;
+  /** The resource group; of a classic machine, the cloud service. */
+  readonly group: string;
+  readonly name: string;
+}
 
 const VM_TYPES: Readonly<Record<VmPlatform, string>> = {
   ResourceManager: "Microsoft.Compute/virtualMachines",
@@ -86,8 +91,8 @@ export const renderContainerName = (vm: VmNameParts): string => `IaasVMContainer
 /** `VM;iaasvmcontainerv2;<group>;<name>` */
 export const renderItemName = (vm: VmNameParts): string => `VM;${renderContainerProperty(vm)}`;
 /** What the property `containerName` holds: the name without its leading kind. */
-export const renderContainerProperty = ({ platform, resourceGroup, name }: VmNameParts): string =>
-  `${CONTAINER_KINDS[platform]};${resourceGroup};${name}`;
+export const renderContainerProperty = ({ platform, group, name }: VmNameParts): string =>
+  `${CONTAINER_KINDS[platform]};${group};${name}`;
 
 /** Accepts what clients send: any case, with or without the leading kind, with an encoded semicolon. */
 export const parseContainerName = (text: string): VmNameParts => parseVmName(text, "iaasvmcontainer", "container");
@@ -97,9 +102,9 @@ function parseVmName(text: string, leadingKind: string, what: string): VmNamePar
   const parts = text.replaceAll(/%3B/gi, ";").split(";");
   // A classic container without its leading kind begins with the same word as one that has it: the count decides.
   if (parts.length === 4 && sameText(parts[0] as string, leadingKind)) parts.shift();
-  const [kind = "", resourceGroup = "", name = ""] = parts;
+  const [kind = "", group = "", name = ""] = parts;
   const platform = (Object.keys(CONTAINER_KINDS) as VmPlatform[]).find((one) => sameText(CONTAINER_KINDS[one], kind));
-  if (parts.length !== 3 || platform === undefined || resourceGroup === "" || name === "") {
+  if (parts.length !== 3 || platform === undefined || group === "" || name === "") {
     throw new HoldfastFailure(
       "invalid",
       "BMSUserErrorInvalidConfigureProtectionRequest",
@@ -107,7 +112,7 @@ function parseVmName(text: string, leadingKind: string, what: string): VmNamePar
       { hint: `It looks like ${leadingKind === "vm" ? "VM" : "IaasVMContainer"};iaasvmcontainerv2;<group>;<machine>.` },
     );
   }
-  return { platform, resourceGroup, name };
+  return { platform, group, name };
 }
 
 function parseTyped(text: string, wanted: string, what: string): NamedParts {

@@ -2,14 +2,21 @@
 // all that the job's orchestration needs, so that histories carry ids alone; its activities change it by compare-and-swap.
 
 import { z } from "zod";
+import { JOB_OPERATIONS, JOB_STATUSES, SUB_TASK_STATUSES } from "../../domain/job.ts";
 import { consistency, instant, snapshotDisk, snapshotRef, stepFailure } from "./fields.ts";
 import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
 
-const taskStatus = z.enum(["NotStarted", "InProgress", "Completed", "Failed", "Skipped", "Cancelled"]);
-
-const task = z.object({
-  status: taskStatus,
+const subTask = z.object({
+  name: z.enum([
+    "Take Snapshot",
+    "Transfer data to vault",
+    "Transfer data from vault",
+    "Create the restored virtual machine",
+    "Replace disks",
+    "Work",
+  ]),
+  status: z.enum(SUB_TASK_STATUSES),
   startedAt: instant.nullable(),
   endedAt: instant.nullable(),
   failure: stepFailure.nullable(),
@@ -64,16 +71,7 @@ const restore = z.object({
 
 const body = z.object({
   id: z.string(),
-  operation: z.enum([
-    "Backup",
-    "Restore",
-    "ConfigureBackup",
-    "DisableBackup",
-    "DeleteBackupData",
-    "Undelete",
-    "Register",
-    "UnRegister",
-  ]),
+  operation: z.enum(JOB_OPERATIONS),
   item: z.string(),
   containerName: z.string(),
   machineName: z.string(),
@@ -82,15 +80,10 @@ const body = z.object({
   startedAt: instant,
   endedAt: instant.nullable(),
   /** What the status function says of the tasks, and of a wish to cancel; written with every change of them. */
-  status: z.enum(["InProgress", "Completed", "CompletedWithWarnings", "Failed", "Cancelling", "Cancelled"]),
+  status: z.enum(JOB_STATUSES),
   cancelRequestedAt: instant.nullable(),
-  tasks: z.object({
-    snapshot: task.optional(),
-    transfer: task.optional(),
-    restore: task.optional(),
-    /** Of short jobs on an item. */
-    change: task.optional(),
-  }),
+  /** In the order in which they run; moved by the domain's `afterSubTaskEvent` alone. */
+  tasks: z.array(subTask),
   failure: stepFailure.nullable(),
   progress: z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() }).nullable(),
   backup: backup.nullable(),
@@ -102,7 +95,7 @@ const body = z.object({
 });
 
 export type JobBody = z.infer<typeof body>;
-export type JobTask = z.infer<typeof task>;
+export type JobSubTask = z.infer<typeof subTask>;
 export type BackupWork = z.infer<typeof backup>;
 export type RestoreWork = z.infer<typeof restore>;
 

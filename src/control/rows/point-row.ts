@@ -7,7 +7,7 @@ import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
 
 const body = z.object({
-  /** About fifteen decimal digits. */
+  /** Fifteen decimal digits that grow with time. */
   pointId: z.string(),
   jobId: z.string(),
   time: instant,
