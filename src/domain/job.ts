@@ -77,22 +77,23 @@ function namesOf(kind: JobKind): readonly SubTaskName[] {
   }
 }
 
-const ENDED = { start: undefined, complete: undefined, skip: undefined, fail: undefined, cancel: undefined };
+const ENDED = { complete: undefined, skip: undefined, fail: undefined, cancel: undefined };
 
+/** `undefined`: a bug. What was said before changes nothing, and a start that arrives late starts nothing. */
 export const SUB_TASK_TRANSITIONS: Readonly<
   Record<SubTaskStatus, Readonly<Record<SubTaskEvent, SubTaskStatus | undefined>>>
 > = {
   NotStarted: { start: "InProgress", complete: undefined, skip: "Skipped", fail: "Failed", cancel: "Cancelled" },
   InProgress: { start: "InProgress", complete: "Completed", skip: undefined, fail: "Failed", cancel: "Cancelled" },
-  Completed: { ...ENDED, complete: "Completed" },
-  Skipped: { ...ENDED, skip: "Skipped" },
-  Failed: { ...ENDED, fail: "Failed" },
-  Cancelled: { ...ENDED, cancel: "Cancelled" },
+  Completed: { ...ENDED, start: "Completed", complete: "Completed" },
+  Skipped: { ...ENDED, start: "Skipped", skip: "Skipped" },
+  Failed: { ...ENDED, start: "Failed", fail: "Failed" },
+  Cancelled: { ...ENDED, start: "Cancelled", cancel: "Cancelled" },
 };
 
 /**
  * The sub-tasks after an event. What can no longer start is closed with it, in the same write: no reader ever sees a
- * failed snapshot whose transfer seems to wait. An event that came before changes nothing, since activities run twice.
+ * failed snapshot whose transfer seems to wait.
  */
 export function afterSubTaskEvent(tasks: readonly SubTask[], name: SubTaskName, event: SubTaskEvent): SubTask[] {
   const index = tasks.findIndex((task) => task.name === name);
@@ -100,7 +101,7 @@ export function afterSubTaskEvent(tasks: readonly SubTask[], name: SubTaskName, 
   assert(before !== undefined, `the job has no sub-task "${name}"`);
   const status = SUB_TASK_TRANSITIONS[before.status][event];
   assert(status !== undefined, `the sub-task "${name}" is ${before.status}; it cannot ${event}`);
-  const startsInOrder = event !== "start" || tasks.slice(0, index).every((task) => task.status === "Completed");
+  const startsInOrder = status !== "InProgress" || tasks.slice(0, index).every((task) => task.status === "Completed");
   assert(startsInOrder, `the sub-task "${name}" starts before its predecessor is completed`);
   const closes = status === "Failed" || status === "Cancelled";
   return tasks.map((task, at) => (at === index || (at > index && closes) ? { ...task, status } : task));

@@ -21,11 +21,12 @@ export const POINT_EVENTS = [
 ] as const;
 export type PointEvent = (typeof POINT_EVENTS)[number];
 
-/** `undefined`: a bug. Events come more than once, so what is done already stays done. */
+/** `undefined`: a bug. Events come more than once and late, so what is done already stays done. */
 export const POINT_TRANSITIONS: Readonly<Record<PointState, Readonly<Record<PointEvent, PointState | undefined>>>> = {
   Snapshot: {
     "transfer-begins": "Transferring",
-    "transfer-committed": undefined,
+    // Whatever this row missed: a committed manifest stands.
+    "transfer-committed": "SnapshotAndVault",
     "transfer-abandoned": "Snapshot",
     "snapshot-released": "Gone",
     "snapshot-lost": "Gone",
@@ -43,26 +44,25 @@ export const POINT_TRANSITIONS: Readonly<Record<PointState, Readonly<Record<Poin
     "vault-copy-undeleted": undefined,
   },
   SnapshotAndVault: {
-    "transfer-begins": undefined,
+    "transfer-begins": "SnapshotAndVault",
     "transfer-committed": "SnapshotAndVault",
-    "transfer-abandoned": undefined,
+    "transfer-abandoned": "SnapshotAndVault",
     "snapshot-released": "Vault",
     "snapshot-lost": "Vault",
     "vault-copy-deleted": "Snapshot",
     "vault-copy-undeleted": "SnapshotAndVault",
   },
   Vault: {
-    "transfer-begins": undefined,
-    // The commit's answer was lost, and the snapshot went in the meantime.
+    "transfer-begins": "Vault",
     "transfer-committed": "Vault",
-    "transfer-abandoned": undefined,
+    "transfer-abandoned": "Vault",
     "snapshot-released": "Vault",
     "snapshot-lost": "Vault",
     "vault-copy-deleted": "Gone",
     "vault-copy-undeleted": "Vault",
   },
   Gone: {
-    "transfer-begins": undefined,
+    "transfer-begins": "Gone",
     // The snapshot was lost after the last byte was read: the manifest stands all the same.
     "transfer-committed": "Vault",
     "transfer-abandoned": "Gone",

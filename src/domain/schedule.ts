@@ -3,10 +3,10 @@
 // of the two; hours and minutes between runs are elapsed time, and each day begins anew from its wall time. So no clock
 // change adds a run to a day or takes one away.
 
-import type { LocalDay } from "./calendar.ts";
+import { addDays, type LocalDay, weekdayOf } from "./calendar.ts";
 import type { HourlySchedule, Policy } from "./policy.ts";
 import { type IanaZone, requireTimeZone } from "./time-zones.ts";
-import { addDays, instantAt, localDayOf, startOfDay, weekdayOf } from "./zoned-time.ts";
+import { instantAt, localDayOf, startOfDay } from "./zoned-time.ts";
 
 export type PolicySchedule = Pick<Policy, "schedule" | "timeZone" | "everyMinutes">;
 

@@ -1,7 +1,7 @@
 // Between instants and the calendar of a zone. The only file that computes with zones; everything else asks it.
 
 import { Temporal } from "temporal-polyfill";
-import { type LocalDay, type LocalTime, WEEKDAYS, type Weekday } from "./calendar.ts";
+import type { LocalDay, LocalTime } from "./calendar.ts";
 import type { IanaZone } from "./time-zones.ts";
 
 /** The instant at which the wall shows this; in a gap the first instant after it, in an overlap the first of the two. */
@@ -27,23 +27,6 @@ export function wallTimeOf(instant: Date, zone: IanaZone): string {
 /** By the calendar: 31 January and a month is the last day of February, at the same time of day. */
 export function addMonths(instant: Date, months: number, zone: IanaZone): Date {
   return instantOf(zoned(instant, zone).toPlainDateTime().add({ months }), zone);
-}
-
-export function addDays(day: LocalDay, days: number): LocalDay {
-  return Temporal.PlainDate.from(day).add({ days }).toString() as LocalDay;
-}
-
-export function weekdayOf(day: LocalDay): Weekday {
-  return WEEKDAYS[Temporal.PlainDate.from(day).dayOfWeek % 7] as Weekday;
-}
-
-export function dateOf(day: LocalDay): { readonly year: number; readonly month: number; readonly date: number } {
-  const { year, month, day: date } = Temporal.PlainDate.from(day);
-  return { year, month, date };
-}
-
-export function daysInMonth(day: LocalDay): number {
-  return Temporal.PlainDate.from(day).daysInMonth;
 }
 
 function zoned(instant: Date, zone: IanaZone): Temporal.ZonedDateTime {
