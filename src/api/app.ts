@@ -65,7 +65,9 @@ function createApp(service: Service, routes: readonly Route[]): Hono<Environment
   });
   for (const route of routes) {
     const pattern = routePatternOf(route.path);
-    app.on(route.method, pattern.matched, async (context) => respond(context, await carryOut(service, context, route, pattern)));
+    app.on(route.method, pattern.matched, async (context) =>
+      respond(context, await carryOut(service, context, route, pattern)),
+    );
   }
   for (const [matched, methods] of methodsByPath(routes)) app.all(matched, (context) => refuseMethod(context, methods));
   app.notFound((context) => {
@@ -93,9 +95,14 @@ function checkSubscription(deps: ControlDeps, { segments: [root, subscription] }
   if (root?.toLowerCase() !== "subscriptions" || subscription === undefined) return;
   const known = deps.settings.subscriptionIds.map((id) => id.toLowerCase());
   if (known.includes(subscription.toLowerCase())) return;
-  throw new HoldfastFailure("not-found", "SubscriptionNotFound", `The subscription '${subscription}' could not be found`, {
-    hint: "This service looks after the subscriptions it was deployed for.",
-  });
+  throw new HoldfastFailure(
+    "not-found",
+    "SubscriptionNotFound",
+    `The subscription '${subscription}' could not be found`,
+    {
+      hint: "This service looks after the subscriptions it was deployed for.",
+    },
+  );
 }
 
 async function carryOut(service: Service, context: ApiContext, route: Route, pattern: RoutePattern): Promise<Answer> {
@@ -146,7 +153,14 @@ async function audited(
 ): Promise<Answer> {
   const { requestId } = context.env.ids;
   const { objectId: callerId, displayName: callerName } = call.caller;
-  const entry: AuditedCall = { callerId, callerName, method: route.method, path: call.path, action: route.action, requestId };
+  const entry: AuditedCall = {
+    callerId,
+    callerName,
+    method: route.method,
+    path: call.path,
+    action: route.action,
+    requestId,
+  };
   const book = bookOf(context.var.target);
   // The answer stands whether or not its row can be written; that the call was made is on record.
   const keep = (status: number, code: string | null) =>

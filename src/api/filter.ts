@@ -18,7 +18,9 @@ const MAX_LENGTH = 4096;
 export function parseFilter(text: string | undefined): Filter {
   const values = conditionsOf(text ?? "");
   const value = (key: string) => values.get(key.toLowerCase());
-  const times = new Map([...values].map(([key, raw]) => [key, /(time|date)$/.test(key) ? parseFilterTime(raw) : undefined]));
+  const times = new Map(
+    [...values].map(([key, raw]) => [key, /(time|date)$/.test(key) ? parseFilterTime(raw) : undefined]),
+  );
   return {
     value,
     admits: (key, actual) => value(key) === undefined || value(key)?.toLowerCase() === actual?.toLowerCase(),
@@ -45,7 +47,8 @@ function conditionsOf(text: string): Map<string, string> {
   return values;
 }
 
-const TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?\s*(AM|PM)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
+const TIME =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?\s*(AM|PM)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
 
 /** `yyyy-MM-dd hh:mm:ss tt`, in UTC, as the clients write it; also 24 hours, no seconds, no time at all, and ISO 8601. */
 export function parseFilterTime(text: string): Date {

@@ -63,7 +63,9 @@ export class IssuerKeys {
 }
 
 async function importKeys({ keys }: KeySet): Promise<ReadonlyMap<string, CryptoKey>> {
-  const signing = keys.filter(({ kty, use, kid }) => kty === "RSA" && (use ?? "sig") === "sig" && typeof kid === "string");
+  const signing = keys.filter(
+    ({ kty, use, kid }) => kty === "RSA" && (use ?? "sig") === "sig" && typeof kid === "string",
+  );
   const imported = signing.map(async (key) => {
     const { kid, n, e } = key as { kid: string; n: string; e: string };
     const jwk: JWK = { kty: "RSA", n, e };

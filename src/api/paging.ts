@@ -33,7 +33,8 @@ export async function pageOf<Entry>(
   for await (const entry of source.after(parseCursor(request.query.get("$skiptoken")))) {
     if (source.admits?.(entry) === false) continue;
     // One more than fits tells that there is a next page, and that it is not empty.
-    if (shown.length === request.pageSize) return { value: shown.map(render), nextLink: nextLink(request, source, shown) };
+    if (shown.length === request.pageSize)
+      return { value: shown.map(render), nextLink: nextLink(request, source, shown) };
     shown.push(entry);
   }
   return { value: shown.map(render) };
