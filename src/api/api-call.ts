@@ -2,7 +2,9 @@
 // made of. A route says what it does as data, so that authorization, audit and documentation come from one table.
 
 import type { ControlDeps } from "../control/control-deps.ts";
+import type { Operation } from "../domain/roles.ts";
 import type { Caller } from "./authenticate.ts";
+import type { Reach } from "./authorize.ts";
 import type { Filter } from "./filter.ts";
 import type { Links } from "./links.ts";
 import type { PageRequest } from "./paging.ts";
@@ -20,8 +22,10 @@ export interface ApiCall {
   readonly page: PageRequest;
   /** Parsed JSON; undefined when there is none. */
   readonly body: unknown;
-  /** Throws "denied" unless the caller may do this at a scope besides that of the path. */
-  demand(action: string, scope: string): Promise<void>;
+  /** Throws "denied" unless the caller may do this too, in the vault of the path. */
+  requireOperation(operation: Operation): Promise<void>;
+  /** Throws "denied" unless the caller itself has rights over something that the request names. */
+  requireReach(reach: Reach, id: string): Promise<void>;
 }
 
 export interface Answer {
@@ -36,8 +40,8 @@ export interface Route {
   readonly method: Method;
   /** Begins with one of the PATHS; parameters are in braces. */
   readonly path: string;
-  /** What the caller must be allowed, in Azure's words: `Microsoft.RecoveryServices/vaults/read`. */
-  readonly action: string;
+  /** What the caller must be allowed; of some requests only the body tells. */
+  readonly operation: Operation | "anyone" | ((call: ApiCall) => Operation);
   /** Changes something: it is written to the audit. */
   readonly isChange: boolean;
   readonly handle: (call: ApiCall) => Promise<Answer>;

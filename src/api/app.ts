@@ -10,7 +10,7 @@ import type { Answer, ApiCall, Route } from "./api-call.ts";
 import type { ApiPorts, ApiSettings } from "./api-settings.ts";
 import { parseApiVersion } from "./api-version.ts";
 import { type Authenticate, type Caller, createAuthenticate } from "./authenticate.ts";
-import { demand } from "./authorize.ts";
+import { requireOperation, requireReach } from "./authorize.ts";
 import { errorAnswer, isInternal } from "./errors.ts";
 import { parseFilter } from "./filter.ts";
 import { linksFor, publicBase } from "./links.ts";
@@ -107,11 +107,14 @@ function checkSubscription(deps: ControlDeps, { segments: [root, subscription] }
 
 async function carryOut(service: Service, context: ApiContext, route: Route, pattern: RoutePattern): Promise<Answer> {
   const call = await callOf(service, context, pattern);
-  const work = async () => {
-    await call.demand(route.action, scopeOf(call.path));
-    return route.handle(call);
-  };
-  return route.isChange ? audited(service, context, route, call, work) : work();
+  if (!route.isChange) return authorizedAnswer(call, route);
+  return audited(service, context, route, call, () => authorizedAnswer(call, route));
+}
+
+/** Names are looked up only after the caller may: who may not learns nothing of what is there. */
+async function authorizedAnswer(call: ApiCall, { operation, handle }: Route): Promise<Answer> {
+  if (operation !== "anyone") await call.requireOperation(typeof operation === "string" ? operation : operation(call));
+  return handle(call);
 }
 
 async function callOf(
@@ -122,6 +125,7 @@ async function callOf(
   const { caller, target, apiVersion } = context.var;
   const { names, path } = namesIn(pattern, target.segments);
   const request = context.req.raw;
+  const held = () => ports.roleAssignments.of(caller.principalIds);
   const links = linksFor(publicBase(settings, new URL(request.url), request.headers, context.env.peer), apiVersion);
   return {
     deps,
@@ -133,7 +137,8 @@ async function callOf(
     page: { path, query: target.query, links, pageSize: settings.pageSize },
     body: await readJson(request, settings.maxBodyBytes),
     name: (parameter) => nameOf(names, parameter),
-    demand: (action, scope) => demand(ports.roleAssignments, caller, action, scope),
+    requireOperation: async (operation) => requireOperation(await held(), operation, scopeOf(path)),
+    requireReach: async (reach, id) => requireReach(await held(), reach, id),
   };
 }
 
@@ -158,7 +163,6 @@ async function audited(
     callerName,
     method: route.method,
     path: call.path,
-    action: route.action,
     requestId,
   };
   const book = bookOf(context.var.target);

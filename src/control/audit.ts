@@ -12,7 +12,6 @@ export interface AuditedCall {
   readonly callerName: string;
   readonly method: string;
   readonly path: string;
-  readonly action: string;
   readonly requestId: string;
 }
 
@@ -27,7 +26,6 @@ const call = z.object({
   callerName: z.string(),
   method: z.string(),
   path: z.string(),
-  action: z.string(),
   requestId: z.string(),
 });
 const answer = z.object({ status: z.number().int(), code: z.string().nullable() });
