@@ -27,7 +27,14 @@ const body = z.object({
   protectedAt: instant.nullable(),
   disks: diskChoice,
   lastBackup: z
-    .object({ status: z.string(), at: instant, errorCode: z.string().nullable(), jobId: z.string() })
+    .object({
+      status: z.string(),
+      at: instant,
+      /** When its job began: of two that end out of order, the later one tells. */
+      startedAt: instant,
+      errorCode: z.string().nullable(),
+      jobId: z.string(),
+    })
     .nullable(),
   lastPointAt: instant.nullable(),
   /** Set while the item is soft-deleted. */

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { JOB_OPERATIONS, JOB_STATUSES, SUB_TASK_STATUSES } from "../../domain/job.ts";
-import { consistency, instant, snapshotDisk, snapshotRef, stepFailure } from "./fields.ts";
+import { consistency, instant, pointMachine, retentionTag, snapshotDisk, snapshotRef, stepFailure } from "./fields.ts";
 import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
 
@@ -30,10 +30,18 @@ const backup = z.object({
   isCatchUp: z.boolean(),
   /** Of an on-demand backup: when its point expires. */
   retainUntil: instant.nullable(),
+  /** Retention rules that the scheduled run falls under, decided by the policy when the job is made. */
+  tags: z.array(retentionTag),
+  /** False: the point stays in the snapshot tier, and the transfer is skipped (all but the last of a day's hourly runs). */
+  goesToVault: z.boolean(),
+  /** Around the number in the name of the resource group that takes snapshots, as the policy says. */
+  snapshotGroup: z.object({ prefix: z.string(), suffix: z.string() }),
   pointId: z.string(),
   snapshot: snapshotRef.nullable(),
   snapshotTime: instant.nullable(),
   snapshotDisks: z.array(snapshotDisk),
+  machine: pointMachine.nullable(),
+  asksForCrashConsistent: z.boolean(),
   consistency: consistency.nullable(),
   consistencyReason: z.string(),
   /** Fence of each phase that this job was granted. */
@@ -85,7 +93,8 @@ const body = z.object({
   /** In the order in which they run; moved by the domain's `afterSubTaskEvent` alone. */
   tasks: z.array(subTask),
   failure: stepFailure.nullable(),
-  progress: z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() }).nullable(),
+  /** Of what has to be read of the snapshot, or written to new disks; by the position of the disk. */
+  progress: z.record(z.string(), z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() })),
   backup: backup.nullable(),
   restore: restore.nullable(),
   /** Of short jobs: what the item shall become; interpreted by the use case that made the job. */
@@ -98,6 +107,28 @@ export type JobBody = z.infer<typeof body>;
 export type JobSubTask = z.infer<typeof subTask>;
 export type BackupWork = z.infer<typeof backup>;
 export type RestoreWork = z.infer<typeof restore>;
+
+/** What is decided when a backup job is made; the rest is for its activities. */
+export type NewBackupWork = Pick<
+  BackupWork,
+  "scheduledAt" | "policy" | "isCatchUp" | "retainUntil" | "tags" | "goesToVault" | "snapshotGroup" | "pointId"
+>;
+
+export function newBackupWork(decided: NewBackupWork): BackupWork {
+  return {
+    ...decided,
+    snapshot: null,
+    snapshotTime: null,
+    snapshotDisks: [],
+    machine: null,
+    asksForCrashConsistent: false,
+    consistency: null,
+    consistencyReason: "",
+    fences: { snapshot: null, transfer: null },
+    transfer: null,
+    transferredBytes: null,
+  };
+}
 
 export const JOB_ROWS: RowKind<JobBody> = { table: "jobs", schema: body, noun: "job" };
 

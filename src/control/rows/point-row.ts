@@ -2,7 +2,7 @@
 // item; key: made so that the newest comes first.
 
 import { z } from "zod";
-import { consistency, instant, snapshotDisk, snapshotRef } from "./fields.ts";
+import { consistency, instant, pointMachine, retentionTag, snapshotDisk, snapshotRef } from "./fields.ts";
 import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
 
@@ -14,8 +14,8 @@ const body = z.object({
   scheduledAt: instant.nullable(),
   consistency,
   consistencyReason: z.string(),
-  /** Retention rules that the point was tagged with: daily, weekly, monthly, yearly. */
-  tags: z.array(z.string()),
+  /** Retention rules that the point was tagged with. */
+  tags: z.array(retentionTag),
   isPromoted: z.boolean(),
   isCatchUp: z.boolean(),
   policy: z.string().nullable(),
@@ -31,17 +31,7 @@ const body = z.object({
   }),
   /** The transfer that committed the point in the vault's archive. */
   archive: z.object({ transfer: z.string(), storedBytes: z.number().int() }).nullable(),
-  machine: z.object({
-    kind: z.string(),
-    vmId: z.string(),
-    sizeName: z.string(),
-    osType: z.enum(["Windows", "Linux"]),
-    location: z.string(),
-    zones: z.array(z.string()),
-    securityType: z.string(),
-    attachedDiskCount: z.number().int(),
-    excludedDisks: z.array(z.object({ lun: z.number().int(), name: z.string() })),
-  }),
+  machine: pointMachine,
 });
 
 export type PointBody = z.infer<typeof body>;
