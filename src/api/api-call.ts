@@ -7,7 +7,7 @@ import type { Caller } from "./authenticate.ts";
 import type { Reach } from "./authorize.ts";
 import type { Filter } from "./filter.ts";
 import type { Links } from "./links.ts";
-import type { PageRequest } from "./paging.ts";
+import type { AskedPage } from "./paging.ts";
 
 export interface ApiCall {
   readonly deps: ControlDeps;
@@ -19,7 +19,7 @@ export interface ApiCall {
   readonly query: ReadonlyMap<string, string>;
   readonly filter: Filter;
   readonly links: Links;
-  readonly page: PageRequest;
+  readonly page: AskedPage;
   /** Parsed JSON; undefined when there is none. */
   readonly body: unknown;
   /** Throws "denied" unless the caller may do this too, in the vault of the path. */

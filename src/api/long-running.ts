@@ -24,8 +24,8 @@ export const validationPlaces = (vaultPath: string): OperationPlaces => ({
   result: `${vaultPath}/backupValidateOperationResults`,
 });
 
-/** What most operations need; clients without a rule of their own wait half a minute otherwise. */
-const RETRY_AFTER_SECONDS = 2;
+/** As long as most operations take; clients without a rule of their own wait half a minute otherwise. */
+export const RETRY_AFTER: Readonly<Record<string, string>> = { "Retry-After": "2" };
 
 export function accepted(call: ApiCall, places: OperationPlaces, operationId: string): Answer {
   return {
@@ -33,12 +33,12 @@ export function accepted(call: ApiCall, places: OperationPlaces, operationId: st
     headers: {
       "Azure-AsyncOperation": call.links.to(`${places.status}/${operationId}`),
       Location: call.links.to(`${places.result}/${operationId}`),
-      "Retry-After": String(RETRY_AFTER_SECONDS),
+      ...RETRY_AFTER,
     },
   };
 }
 
 /** For operations that have a result to wait for, and no status. */
 export function acceptedAt(call: ApiCall, resultPath: string): Answer {
-  return { status: 202, headers: { Location: call.links.to(resultPath), "Retry-After": String(RETRY_AFTER_SECONDS) } };
+  return { status: 202, headers: { Location: call.links.to(resultPath), ...RETRY_AFTER } };
 }

@@ -2,48 +2,38 @@
 // that was there all the time is left out or shown twice.
 
 import { HoldfastFailure } from "../base/failure.ts";
+import type { Page, PageRequest } from "../control/paging.ts";
 import type { Links } from "./links.ts";
 
-export interface PageRequest {
+export interface AskedPage {
   readonly path: string;
   readonly query: ReadonlyMap<string, string>;
   readonly links: Links;
   readonly pageSize: number;
 }
 
-export interface PageSource<Entry> {
-  /** Entries in a fixed order, those after the cursor's. */
-  after(key: string | undefined): AsyncIterable<Entry>;
-  /** What the next page begins after. */
-  keyOf(entry: Entry): string;
-  admits?(entry: Entry): boolean;
-}
-
-export interface Page {
+export interface RenderedPage {
   readonly value: readonly unknown[];
   readonly nextLink?: string;
 }
 
-export async function pageOf<Entry>(
-  request: PageRequest,
-  source: PageSource<Entry>,
-  render: (entry: Entry) => unknown,
-): Promise<Page> {
-  const shown: Entry[] = [];
-  for await (const entry of source.after(parseCursor(request.query.get("$skiptoken")))) {
-    if (source.admits?.(entry) === false) continue;
-    // One more than fits tells that there is a next page, and that it is not empty.
-    if (shown.length === request.pageSize)
-      return { value: shown.map(render), nextLink: nextLink(request, source, shown) };
-    shown.push(entry);
-  }
-  return { value: shown.map(render) };
+/** `list` is the use case; `matches`, what the request's filter admits. */
+export async function pageOf<Value>(
+  asked: AskedPage,
+  list: (page: PageRequest<Value>) => Promise<Page<Value>>,
+  matches: (value: Value) => boolean,
+  render: (value: Value) => unknown,
+): Promise<RenderedPage> {
+  const after = parseCursor(asked.query.get("$skiptoken"));
+  const { values, next } = await list({ after, limit: asked.pageSize, matches });
+  const value = values.map(render);
+  return next === undefined ? { value } : { value, nextLink: nextLink(asked, next) };
 }
 
-function nextLink<Entry>(request: PageRequest, source: PageSource<Entry>, shown: readonly Entry[]): string {
-  const filter = request.query.get("$filter");
-  const cursor = Buffer.from(source.keyOf(shown.at(-1) as Entry)).toString("base64url");
-  return request.links.to(request.path, { ...(filter !== undefined && { $filter: filter }), $skipToken: cursor });
+function nextLink({ path, query, links }: AskedPage, cursor: string): string {
+  const filter = query.get("$filter");
+  const $skipToken = Buffer.from(cursor).toString("base64url");
+  return links.to(path, { ...(filter !== undefined && { $filter: filter }), $skipToken });
 }
 
 function parseCursor(text: string | undefined): string | undefined {
@@ -54,15 +44,4 @@ function parseCursor(text: string | undefined): string | undefined {
   throw new HoldfastFailure("invalid", "InvalidSkipToken", "The $skipToken is none that this service has issued", {
     hint: "Follow the nextLink of the previous page as it is.",
   });
-}
-
-/** For lists that are made in memory: a source over entries that are in order already. */
-export function sourceOf<Entry>(entries: readonly Entry[], keyOf: (entry: Entry) => string): PageSource<Entry> {
-  return {
-    keyOf,
-    async *after(key) {
-      const start = key === undefined ? 0 : entries.findIndex((entry) => keyOf(entry) > key);
-      if (start >= 0) yield* entries.slice(start);
-    },
-  };
 }

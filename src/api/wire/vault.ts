@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import type { VaultBody } from "../../control/rows/vault-row.ts";
+import type { VaultChange } from "../../control/vaults.ts";
 import { IMMUTABILITY_STATES, REDUNDANCIES, SOFT_DELETE_STATES, storageTypeStateOf } from "../../domain/vault-rules.ts";
 import { oneOf, optional, text } from "./text.ts";
 
@@ -43,24 +44,9 @@ const patch = z.object({
   properties: optional(properties),
 });
 
-/** What a client sets of a vault; what is absent stays as it is, or has its default. */
-export interface VaultSettings {
-  readonly tags?: Readonly<Record<string, string>>;
-  readonly identity?: unknown;
-  readonly redundancy?: VaultBody["redundancy"];
-  readonly crossRegionRestore?: boolean;
-  readonly softDelete?: Partial<VaultBody["softDelete"]>;
-  readonly immutability?: VaultBody["immutability"];
-  readonly settings?: Readonly<Record<string, unknown>>;
-}
+export const vaultPatchBody: z.ZodType<VaultChange> = patch.transform(settingsOf);
 
-export const vaultPatchBody: z.ZodType<VaultSettings> = patch.transform(settingsOf);
-
-export interface NewVault extends VaultSettings {
-  readonly location: string;
-}
-
-export const vaultBody: z.ZodType<NewVault> = patch
+export const vaultBody: z.ZodType<VaultChange & { readonly location: string }> = patch
   .extend({ location: text.min(1) })
   .transform((wire) => ({ location: wire.location, ...settingsOf(wire) }));
 
@@ -68,7 +54,7 @@ function settingsOf({
   tags: wireTags,
   identity: wireIdentity,
   properties: wire,
-}: z.infer<typeof patch>): VaultSettings {
+}: z.infer<typeof patch>): VaultChange {
   const { standardTierStorageRedundancy, crossRegionRestore } = wire?.redundancySettings ?? {};
   const { immutabilitySettings, softDeleteSettings: softDelete } = wire?.securitySettings ?? {};
   const kept = KEPT_SETTINGS.filter((key) => wire?.[key] !== undefined).map((key) => [key, wire?.[key]]);
@@ -152,7 +138,7 @@ const storageConfig = z.object({
 });
 
 /** Clients write the model and read the type; both are the vault's redundancy. */
-export const storageConfigBody: z.ZodType<VaultSettings> = storageConfig.transform(({ properties: wire }) =>
+export const storageConfigBody: z.ZodType<VaultChange> = storageConfig.transform(({ properties: wire }) =>
   present({ redundancy: wire.storageModelType ?? wire.storageType, crossRegionRestore: wire.crossRegionRestoreFlag }),
 );
 
@@ -184,7 +170,7 @@ const vaultConfig = z.object({
   }),
 });
 
-export const vaultConfigBody: z.ZodType<VaultSettings> = vaultConfig.transform(({ properties: wire }) => ({
+export const vaultConfigBody: z.ZodType<VaultChange> = vaultConfig.transform(({ properties: wire }) => ({
   softDelete: present({
     state: wire.softDeleteFeatureState,
     days: wire.softDeleteRetentionPeriodInDays,
