@@ -2,14 +2,15 @@
 // small (ids, counts, verdicts) and stay as it is once released. The work itself reads what it needs from the job's row.
 // A step that cannot succeed answers a failure as a value; it throws only what another attempt may cure.
 
-export interface OrchestrationContract<Input> {
+export interface OrchestrationContract<Input, Output = void> {
   readonly name: string;
-  readonly accepts?: (input: Input) => void;
+  /** Never there: it carries the types. */
+  readonly types?: (input: Input) => Output;
 }
 
 export interface ActivityContract<Input, Output> {
   readonly name: string;
-  readonly answers?: (input: Input) => Output;
+  readonly types?: (input: Input) => Output;
 }
 
 /** Names a job, whose id is also the id of the orchestration that does it. */
@@ -44,6 +45,10 @@ export interface SliceAnswer {
   readonly state: "done" | "busy" | "cancelled";
 }
 
+export interface DiskEnd {
+  readonly state: "done" | "cancelled";
+}
+
 export interface PolicyRun {
   readonly vault: string;
   readonly policy: string;
@@ -53,28 +58,35 @@ export interface PolicyRun {
 }
 
 export interface DiskRun extends DiskStep {
-  readonly sliceCount: number;
-  /** Slices before this one are done. */
-  readonly nextSlice: number;
+  /** Null before the disk is planned. A long run goes on from here as new. */
+  readonly progress: { readonly sliceCount: number; readonly nextSlice: number } | null;
 }
 
 export const BACKUP: OrchestrationContract<JobRef> = { name: "backup-v1" };
-export const TRANSFER_DISK: OrchestrationContract<DiskRun> = { name: "transfer-disk-v1" };
+export const TRANSFER_DISK: OrchestrationContract<DiskRun, StepOutcome<DiskEnd>> = { name: "transfer-disk-v1" };
 export const RESTORE: OrchestrationContract<JobRef> = { name: "restore-v1" };
-export const RESTORE_DISK: OrchestrationContract<DiskRun> = { name: "restore-disk-v1" };
+export const RESTORE_DISK: OrchestrationContract<DiskRun, StepOutcome<DiskEnd>> = { name: "restore-disk-v1" };
 export const ITEM_JOB: OrchestrationContract<JobRef> = { name: "item-job-v1" };
 export const POLICY_RUN: OrchestrationContract<PolicyRun> = { name: "policy-run-v1" };
 
+/** What an activity answers instead when the platform asked for patience: it is called again after that time. */
+export interface Throttled {
+  readonly retryAfterMs: number;
+}
+
 // Any job.
 export const OPEN_JOB: ActivityContract<JobRef, { readonly isOver: boolean }> = { name: "open-job-v1" };
-export const CLOSE_JOB: ActivityContract<JobRef & { readonly failure?: StepFailure }, { readonly status: string }> = {
-  name: "close-job-v1",
-};
+export const CLOSE_JOB: ActivityContract<JobRef, { readonly status: string }> = { name: "close-job-v1" };
 
 // Backups.
-export const CLAIM_PHASE: ActivityContract<JobRef & { readonly phase: Phase }, { readonly isGranted: boolean }> = {
-  name: "claim-phase-v1",
-};
+/**
+ * "done": an earlier life of the orchestration has brought the phase to its good end. "refused": somebody else holds it, it
+ * ended badly, or the user wants no more of the job; the job's row says which.
+ */
+export const CLAIM_PHASE: ActivityContract<
+  JobRef & { readonly phase: Phase },
+  { readonly state: "granted" | "done" | "refused" }
+> = { name: "claim-phase-v1" };
 export const BEGIN_SNAPSHOT: ActivityContract<JobRef, StepOutcome> = { name: "begin-snapshot-v1" };
 export const CHECK_SNAPSHOT: ActivityContract<
   JobRef,
@@ -91,10 +103,10 @@ export const PLAN_DISK: ActivityContract<DiskStep, StepOutcome<{ readonly sliceC
 export const WRITE_SLICE: ActivityContract<SliceStep, StepOutcome<SliceAnswer>> = { name: "write-slice-v1" };
 export const SEAL_DISK: ActivityContract<DiskStep, StepOutcome> = { name: "seal-disk-v1" };
 export const COMMIT_TRANSFER: ActivityContract<JobRef, StepOutcome> = { name: "commit-transfer-v1" };
-/** Gives up what a phase has begun: snapshot, or packs and pin. Says "committed" when the transfer had won already. */
+/** Gives up what a phase has begun: the snapshot, or packs and pin. Without a failure, because the user wants it. */
 export const GIVE_UP_PHASE: ActivityContract<
   JobRef & { readonly phase: Phase; readonly failure?: StepFailure },
-  { readonly state: "given-up" | "committed" | "pending" }
+  { readonly state: "done" | "pending" }
 > = { name: "give-up-phase-v1" };
 /** Ends access to the snapshot's disks, lets superseded snapshots go, and frees the transfer phase. */
 export const END_TRANSFER: ActivityContract<JobRef, { readonly state: "done" | "pending" }> = {
@@ -117,9 +129,11 @@ export const PLAN_RESTORE: ActivityContract<DiskStep, StepOutcome<{ readonly sli
 export const RESTORE_SLICE: ActivityContract<SliceStep, StepOutcome<SliceAnswer>> = { name: "restore-slice-v1" };
 export const FINISH_TARGET_DISK: ActivityContract<DiskStep, StepOutcome> = { name: "finish-target-disk-v1" };
 export const WRITE_RESTORE_FILES: ActivityContract<JobRef, StepOutcome> = { name: "write-restore-files-v1" };
-export const CLEAN_RESTORE: ActivityContract<JobRef, { readonly state: "done" | "pending" }> = {
-  name: "clean-restore-v1",
-};
+/** Removes what a restore has made. Without a failure, because the user wants it. */
+export const CLEAN_RESTORE: ActivityContract<
+  JobRef & { readonly failure?: StepFailure },
+  { readonly state: "done" | "pending" }
+> = { name: "clean-restore-v1" };
 
 // Short jobs on an item: enabling, stopping, deleting, undeleting.
 export const RUN_ITEM_JOB: ActivityContract<JobRef, StepOutcome<{ readonly state: "done" | "pending" }>> = {

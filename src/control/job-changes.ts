@@ -35,7 +35,7 @@ export function changeJob(
   });
 }
 
-/** Moves a sub-task, and whatever is closed with it. */
+/** Moves a sub-task, and whatever is closed with it. One that has ended stays as it ended: late and repeated steps say no more. */
 export function moveSubTask(
   deps: JobDeps,
   name: JobName,
@@ -44,9 +44,15 @@ export function moveSubTask(
   more: Partial<Pick<JobBody, "failure" | "backup" | "restore" | "properties" | "progress">> = {},
 ): Promise<JobBody> {
   return changeJob(deps, name, (job) => {
+    if (hasSubTaskEnded(job, task)) return undefined;
     const tasks = movedTasks(job.tasks, task, event, deps.clock.now().toISOString(), more.failure ?? null);
     return { ...more, tasks, failure: more.failure ?? job.failure };
   });
+}
+
+export function hasSubTaskEnded(job: Pick<JobBody, "tasks">, name: SubTaskName): boolean {
+  const status = job.tasks.find((task) => task.name === name)?.status;
+  return status !== "NotStarted" && status !== "InProgress";
 }
 
 function movedTasks(

@@ -57,24 +57,25 @@ const restoreDisk = z.object({
   sizeBytes: z.number().int(),
   skuName: z.string(),
   targetDiskId: z.string(),
-  /** Position in the point's manifest, or of the snapshot's disk. */
+  /** Position among the point's disks. */
   sourceOrdinal: z.number().int(),
+  /** Null: from the vault's archive. */
   snapshotDiskId: z.string().nullable(),
 });
 
 const restore = z.object({
   pointId: z.string(),
   recoveryType: z.enum(["RestoreDisks", "AlternateLocation", "OriginalLocation"]),
-  /** Where from; decided when the job begins. */
-  tier: z.enum(["snapshot", "vault"]).nullable(),
-  targetResourceGroup: z.string(),
   targetSubscriptionId: z.string(),
+  targetResourceGroup: z.string(),
+  /** Where to: the disks' region. */
+  location: z.string(),
+  zones: z.array(z.string()),
   stagingAccountId: z.string(),
-  /** Null: all disks. */
+  /** Null: all disks. Else these and that of the operating system. */
   luns: z.array(z.number().int()).nullable(),
+  /** Decided when the job begins. */
   disks: z.array(restoreDisk),
-  containerName: z.string().nullable(),
-  pinned: z.string().nullable(),
 });
 
 const body = z.object({
@@ -93,6 +94,8 @@ const body = z.object({
   /** In the order in which they run; moved by the domain's `afterSubTaskEvent` alone. */
   tasks: z.array(subTask),
   failure: stepFailure.nullable(),
+  /** How often its orchestration was lost and started again. */
+  restarts: z.number().int(),
   /** Of what has to be read of the snapshot, or written to new disks; by the position of the disk. */
   progress: z.record(z.string(), z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() })),
   backup: backup.nullable(),

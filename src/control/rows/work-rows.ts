@@ -62,3 +62,10 @@ export const operationPlace = (vault: VaultKey, operationId: string): Place => (
   partition: vault,
   key: operationId.toLowerCase(),
 });
+
+// The machine as it was when its snapshot was taken: kept until the point is in the vault's archive, and longer than that
+// while its snapshot is. Partition: the vault; key: the job.
+const capture = z.object({ configuration: z.string() });
+export type CaptureBody = z.infer<typeof capture>;
+export const CAPTURE_ROWS: RowKind<CaptureBody> = { table: "captures", schema: capture, noun: "captured machine" };
+export const capturePlace = (vault: VaultKey, jobId: string): Place => ({ partition: vault, key: jobId.toLowerCase() });
