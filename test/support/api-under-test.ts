@@ -1,8 +1,8 @@
 // The API over rows in memory, with callers whose tokens are signed by real keys and whose roles a test decides.
 
-import { type Api, createApi } from "../../src/api/app.ts";
 import type { Route } from "../../src/api/api-call.ts";
 import type { ApiSettings } from "../../src/api/api-settings.ts";
+import { type Api, createApi } from "../../src/api/app.ts";
 import type { ControlDeps } from "../../src/control/control-deps.ts";
 import type { RoleAssignment } from "../../src/ports/role-assignments.ts";
 import { MemoryTableStore } from "./memory-table-store.ts";

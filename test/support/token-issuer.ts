@@ -21,21 +21,24 @@ export class TokenIssuer implements KeySets {
   readCount = 0;
   isDown = false;
   #keys: IssuerKey[] = [];
+  #nextKey = 0;
   readonly #now: () => Date;
 
   constructor(now: () => Date) {
     this.#now = now;
   }
 
-  static async open(now: () => Date): Promise<TokenIssuer> {
+  /** Issuers that begin with another key share none. */
+  static async open(now: () => Date, { firstKey = 0 } = {}): Promise<TokenIssuer> {
     const issuer = new TokenIssuer(now);
+    issuer.#nextKey = firstKey;
     await issuer.rotate();
     return issuer;
   }
 
   /** The newest key signs; the former are published unless `forget` is set. */
   async rotate({ forget = false } = {}): Promise<void> {
-    const key = await newKey(`key-${this.#keys.length + 1}-${forget ? "alone" : "more"}`);
+    const key = await keyNumber(this.#nextKey++);
     this.#keys = forget ? [key] : [key, ...this.#keys];
   }
 
@@ -51,6 +54,14 @@ export class TokenIssuer implements KeySets {
     const times = { iat: now, nbf: now, exp: now + 3600 };
     return (this.#keys[0] as IssuerKey).sign({ ...usual, ...times, ...claims }, header);
   }
+}
+
+/** Making one takes most of a second on a busy machine, and no test needs one of its own. */
+const made: Promise<IssuerKey>[] = [];
+
+function keyNumber(number: number): Promise<IssuerKey> {
+  made[number] ??= newKey(`key-${number}`);
+  return made[number];
 }
 
 async function newKey(id: string): Promise<IssuerKey> {

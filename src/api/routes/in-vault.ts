@@ -46,7 +46,8 @@ export interface InItem extends InVault {
 export async function itemOf(call: ApiCall): Promise<InItem> {
   const inVault = await vaultOf(call);
   const held = await findItem(call, inVault.key);
-  if (held === undefined) throw notFound("BMSUserErrorDataSourceObjectNotFound", `There is no item ${call.name("item")}`);
+  if (held === undefined)
+    throw notFound("BMSUserErrorDataSourceObjectNotFound", `There is no item ${call.name("item")}`);
   return { ...inVault, item: held.body, itemPath: itemPathOf(inVault.path, held.body) };
 }
 

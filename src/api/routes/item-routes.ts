@@ -1,5 +1,6 @@
 // Protected items: one PUT for all that can happen to an item, deletion, backing up now, and lists with real filters.
 
+import { HoldfastFailure } from "../../base/failure.ts";
 import { backUpNow } from "../../control/backups.ts";
 import { deleteItem, protectMachine, stopProtection, suspendBackups, undeleteItem } from "../../control/protection.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "../../control/rows/item-row.ts";
@@ -8,7 +9,6 @@ import { POLICY_ROWS, policyPlace } from "../../control/rows/policy-row.ts";
 import { type Held, listRows, readRow } from "../../control/rows/row-kind.ts";
 import { shortenedRules } from "../../domain/policy-change.ts";
 import type { Operation } from "../../domain/roles.ts";
-import { HoldfastFailure } from "../../base/failure.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
 import type { Filter } from "../filter.ts";
 import { accepted, itemPlaces, vaultPlaces } from "../long-running.ts";

@@ -1,7 +1,7 @@
 // A vault's configuration resources: other views of the same vault, and a few that always say the same.
 
-import { listRows } from "../../control/rows/row-kind.ts";
 import { ITEM_ROWS } from "../../control/rows/item-row.ts";
+import { listRows } from "../../control/rows/row-kind.ts";
 import { updateVault } from "../../control/vaults.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
 import { parseBody } from "../request-body.ts";

@@ -39,12 +39,26 @@ async function remove(call: ApiCall): Promise<Answer> {
 
 async function listInGroup(call: ApiCall): Promise<Answer> {
   const place = { subscriptionId: call.name("subscription"), resourceGroup: call.name("group") };
-  return ok(await pageOf(call.page, (page) => listVaults(call.deps, place, page), () => true, render));
+  return ok(
+    await pageOf(
+      call.page,
+      (page) => listVaults(call.deps, place, page),
+      () => true,
+      render,
+    ),
+  );
 }
 
 async function listAll(call: ApiCall): Promise<Answer> {
   const place = { subscriptionId: call.name("subscription") };
-  return ok(await pageOf(call.page, (page) => listVaults(call.deps, place, page), () => true, render));
+  return ok(
+    await pageOf(
+      call.page,
+      (page) => listVaults(call.deps, place, page),
+      () => true,
+      render,
+    ),
+  );
 }
 
 const render = ({ body, etag }: Held<VaultBody>): unknown => renderVault(body, etag);

@@ -1,6 +1,7 @@
 // Jobs on the wire. A list shows less than one job by itself, which always carries its tasks.
 
 import type { JobBody, JobSubTask } from "../../control/rows/job-row.ts";
+import { catalogEntryOf } from "../../domain/failure-catalog.ts";
 import { isCancellable, shownSubTasks } from "../../domain/job.ts";
 import { renderDuration } from "./text.ts";
 
@@ -49,8 +50,8 @@ function extendedInfoOf(job: JobBody, now: Date) {
   };
 }
 
-function renderTask(task: JobSubTask, { progress }: JobBody, now: Date) {
-  const percent = task.status === "InProgress" ? percentOf(progress) : undefined;
+function renderTask(task: JobSubTask, job: JobBody, now: Date) {
+  const percent = task.status === "InProgress" ? percentOf(job) : undefined;
   return {
     taskId: task.name,
     status: task.status,
@@ -72,23 +73,32 @@ function internalPropertiesOf({ backup, restore }: JobBody): Record<string, stri
   return { ...(backup && { IsInstantRpJob: "True" }), ...(restore && { restoreLocationType: restore.recoveryType }) };
 }
 
-function progressOf({ progress, startedAt, endedAt }: JobBody, now: Date) {
-  const percent = percentOf(progress);
-  if (percent === undefined || progress === null || endedAt !== null) return {};
-  const elapsedMs = now.getTime() - Date.parse(startedAt);
-  const left = progress.totalBytes - progress.doneBytes;
-  const remaining = progress.doneBytes > 0 ? renderDuration((elapsedMs / progress.doneBytes) * left) : undefined;
+function progressOf(job: JobBody, now: Date) {
+  const { doneBytes, totalBytes } = progressOfAllDisks(job);
+  const percent = percentOf(job);
+  if (percent === undefined || job.endedAt !== null) return {};
+  const elapsedMs = now.getTime() - Date.parse(job.startedAt);
+  const remaining = doneBytes > 0 ? renderDuration((elapsedMs / doneBytes) * (totalBytes - doneBytes)) : undefined;
   return { progressPercentage: percent, ...(remaining !== undefined && { estimatedRemainingDuration: remaining }) };
 }
 
-function percentOf(progress: JobBody["progress"]): number | undefined {
-  if (progress === null) return undefined;
-  if (progress.totalBytes === 0) return 100;
-  return Math.floor((100 * Math.min(progress.doneBytes, progress.totalBytes)) / progress.totalBytes);
+/** Undefined: what there is to do is not known yet. */
+function percentOf(job: JobBody): number | undefined {
+  if (Object.keys(job.progress).length === 0) return undefined;
+  const { doneBytes, totalBytes } = progressOfAllDisks(job);
+  return totalBytes === 0 ? 100 : Math.floor((100 * doneBytes) / totalBytes);
+}
+
+function progressOfAllDisks({ progress }: JobBody) {
+  const disks = Object.values(progress);
+  const totalBytes = disks.reduce((sum, disk) => sum + disk.totalBytes, 0);
+  const doneBytes = disks.reduce((sum, disk) => sum + disk.doneBytes, 0);
+  return { totalBytes, doneBytes: Math.min(doneBytes, totalBytes) };
 }
 
 function errorOf({ code, message }: NonNullable<JobBody["failure"]>) {
-  return { errorCode: 0, errorTitle: code, errorString: message, recommendations: [] };
+  const { number, title, recommendedActions } = catalogEntryOf(code);
+  return { errorCode: number, errorTitle: title, errorString: `${code}: ${message}`, recommendations: recommendedActions };
 }
 
 const spanOf = (from: string, until: string | null, now: Date): string =>

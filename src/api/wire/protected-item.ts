@@ -3,7 +3,6 @@
 
 import { z } from "zod";
 import type { ItemBody } from "../../control/rows/item-row.ts";
-import { purgeTimeOf } from "../../domain/item-states.ts";
 import { oneOf, optional, text } from "./text.ts";
 
 export type DiskChoice = ItemBody["disks"];
@@ -66,7 +65,6 @@ function renderChoice({ kind, luns: numbers }: DiskChoice): unknown {
 export interface RenderedItem {
   readonly vaultPath: string;
   readonly item: ItemBody;
-  readonly softDeleteDays: number;
   readonly now: Date;
   /** Only when it was asked for. */
   readonly points?: {
@@ -145,20 +143,22 @@ function renderHealth({ lastBackup, state, extensionNote }: ItemBody) {
 /** Tables of az cannot do without the list. */
 const detail = (code: number, title: string, message: string) => ({ code, title, message, recommendations: [] });
 
-function renderDeletion({ item: { deletedAt }, softDeleteDays, now }: RenderedItem) {
-  if (deletedAt === null) return {};
-  const leftMs = Math.max(0, purgeTimeOf(new Date(deletedAt), softDeleteDays).getTime() - now.getTime());
+function renderDeletion({ item: { deletedAt, purgeAt }, now }: RenderedItem) {
+  if (deletedAt === null || purgeAt === null) return {};
+  const leftMs = Math.max(0, Date.parse(purgeAt) - now.getTime());
   return {
     isScheduledForDeferredDelete: true,
     deferredDeleteTimeInUTC: deletedAt,
     deferredDeleteTimeRemaining: renderTimeSpan(leftMs),
-    softDeleteRetentionPeriodInDays: softDeleteDays,
+    softDeleteRetentionPeriodInDays: Math.round((Date.parse(purgeAt) - Date.parse(deletedAt)) / DAY_MS),
   };
 }
 
+const DAY_MS = 24 * 3_600_000;
+
 /** The one place where Azure writes durations its other way: `13.23:59:43.8068908`. */
 function renderTimeSpan(durationMs: number): string {
-  const [days, hours, minutes] = [86_400_000, 3_600_000, 60_000].map((unit) => Math.floor(durationMs / unit)) as [
+  const [days, hours, minutes] = [DAY_MS, 3_600_000, 60_000].map((unit) => Math.floor(durationMs / unit)) as [
     number,
     number,
     number,

@@ -50,11 +50,7 @@ export const vaultBody: z.ZodType<VaultChange & { readonly location: string }> =
   .extend({ location: text.min(1) })
   .transform((wire) => ({ location: wire.location, ...settingsOf(wire) }));
 
-function settingsOf({
-  tags: wireTags,
-  identity: wireIdentity,
-  properties: wire,
-}: z.infer<typeof patch>): VaultChange {
+function settingsOf({ tags: wireTags, identity: wireIdentity, properties: wire }: z.infer<typeof patch>): VaultChange {
   const { standardTierStorageRedundancy, crossRegionRestore } = wire?.redundancySettings ?? {};
   const { immutabilitySettings, softDeleteSettings: softDelete } = wire?.securitySettings ?? {};
   const kept = KEPT_SETTINGS.filter((key) => wire?.[key] !== undefined).map((key) => [key, wire?.[key]]);

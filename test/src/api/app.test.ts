@@ -49,7 +49,9 @@ const BOOK = `${SUBSCRIPTION}/vault`;
 describe("a path", () => {
   it.each([
     VAULT,
-    VAULT.toLowerCase().replace("/group/", "/Group/").replace(/vault$/, "Vault"),
+    VAULT.toLowerCase()
+      .replace("/group/", "/Group/")
+      .replace(/vault$/, "Vault"),
     VAULT.replaceAll("/", "//").slice(1),
     `${VAULT}/`,
     VAULT.replace("Microsoft.RecoveryServices", "MICROSOFT.recoveryservices"),
@@ -135,7 +137,8 @@ describe("a caller", () => {
     for (const path of [VAULT, "/subscriptions/other/x", "/%ff"]) {
       const { status, headers } = await test.send("GET", path, undefined, { caller: null, apiVersion: null });
       expect([401, 400]).toContain(status);
-      if (status === 401) expect(headers.get("www-authenticate")).toBe('Bearer authorization_uri="https://login.test/tenant"');
+      if (status === 401)
+        expect(headers.get("www-authenticate")).toBe('Bearer authorization_uri="https://login.test/tenant"');
     }
   });
 
@@ -251,7 +254,10 @@ describe("the audit", () => {
     const test = await open();
     await test.send("GET", VAULT);
     await test.send("PUT", VAULT, {}, { caller: STRANGER });
-    expect((await auditOf(test, BOOK)).map(({ answer }) => answer?.code ?? null)).toEqual([null, "AuthorizationFailed"]);
+    expect((await auditOf(test, BOOK)).map(({ answer }) => answer?.code ?? null)).toEqual([
+      null,
+      "AuthorizationFailed",
+    ]);
   });
 
   it("comes first: what cannot be recorded is not done", async () => {

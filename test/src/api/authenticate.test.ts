@@ -97,8 +97,10 @@ describe("a token is refused", () => {
   });
 
   it("when another's key has signed it under the published key's name", async () => {
-    const thief = await TokenIssuer.open(() => now);
-    await expect(callWith(thief.token(ALICE))).rejects.toEqual(refusedAs("InvalidAuthenticationToken"));
+    const thief = await TokenIssuer.open(() => now, { firstKey: 9 });
+    await expect(callWith(thief.token(ALICE, {}, { kid: "key-0" }))).rejects.toEqual(
+      refusedAs("InvalidAuthenticationToken"),
+    );
   });
 
   it("when one letter of what it says was changed", async () => {
