@@ -41,7 +41,7 @@ async function tellItem(deps: ControlDeps, vault: string, job: JobBody): Promise
 }
 
 function stateAfter(item: ItemBody, job: JobBody): ItemBody["state"] {
-  if (item.deletedAt !== null || item.state === "ProtectionPaused") return item.state;
+  if (item.deletedAt !== null) return item.state;
   const hasSnapshot = job.tasks[0]?.status === "Completed";
   const event = hasSnapshot ? "backup-succeeded" : "backup-failed";
   const next = nextItemState(
