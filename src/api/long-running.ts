@@ -9,9 +9,9 @@ export interface OperationPlaces {
   readonly result: string;
 }
 
-export const itemPlaces = (itemPath: string): OperationPlaces => ({
-  status: `${itemPath}/operationsStatus`,
-  result: `${itemPath}/operationResults`,
+export const resourcePlaces = (path: string): OperationPlaces => ({
+  status: `${path}/operationsStatus`,
+  result: `${path}/operationResults`,
 });
 
 export const vaultPlaces = (vaultPath: string): OperationPlaces => ({

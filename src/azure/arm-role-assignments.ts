@@ -38,7 +38,9 @@ export function armRoleAssignments(options: ArmRoleAssignmentsOptions): RoleAssi
   return {
     of([callerId = ""]) {
       if (callers.size >= MAX_CALLERS) callers.clear();
-      return keep(options, callers, callerId, HELD_MS, async () => readAssignments(options, callerId, await roleNames()));
+      return keep(options, callers, callerId, HELD_MS, async () =>
+        readAssignments(options, callerId, await roleNames()),
+      );
     },
   };
 }
@@ -81,7 +83,10 @@ async function readAssignments(
 }
 
 /** By id. Roles that somebody made up may be called anything, so only built-in ones count. */
-async function readRoleNames({ read, subscriptionIds }: ArmRoleAssignmentsOptions): Promise<ReadonlyMap<string, string>> {
+async function readRoleNames({
+  read,
+  subscriptionIds,
+}: ArmRoleAssignmentsOptions): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   for (const subscriptionId of subscriptionIds.slice(0, 1)) {
     const path = `${authorizationPath(subscriptionId)}/roleDefinitions`;

@@ -3,23 +3,21 @@
 import type { Route } from "../../src/api/api-call.ts";
 import type { ApiSettings } from "../../src/api/api-settings.ts";
 import { type Api, createApi } from "../../src/api/app.ts";
-import type { ControlDeps } from "../../src/control/control-deps.ts";
 import type { RoleAssignment } from "../../src/ports/role-assignments.ts";
-import { MemoryTableStore } from "./memory-table-store.ts";
-import { AUDIENCE, TENANT, TokenIssuer } from "./token-issuer.ts";
+import type { MemoryTableStore } from "./memory-table-store.ts";
+import { type ServiceInMemory, serviceInMemory } from "./service-in-memory.ts";
+import { AUDIENCE, TokenIssuer } from "./token-issuer.ts";
 
-export const SUBSCRIPTION = "33333333-4444-4555-8666-777777777777";
 export const OWNER = "00000000-0000-4000-8000-00000000000a";
 export const VERSION = "2023-06-01";
 
 export interface ApiUnderTest {
   readonly api: Api;
-  readonly deps: ControlDeps;
+  readonly service: ServiceInMemory;
   readonly tables: MemoryTableStore;
   readonly issuer: TokenIssuer;
   readonly assignments: RoleAssignment[];
   readonly internalErrors: unknown[];
-  now: Date;
   /** As a caller sends it: method, path with query, body. The owner of everything, unless told otherwise. */
   send(method: string, path: string, body?: unknown, extras?: Extras): Promise<Answered>;
 }
@@ -39,18 +37,15 @@ export interface Answered {
 
 export interface ApiTestOptions {
   readonly settings?: Partial<ApiSettings>;
-  readonly deps?: Partial<ControlDeps>;
   readonly routes?: readonly Route[];
 }
 
-export async function apiUnderTest({ settings, deps: given, routes }: ApiTestOptions = {}): Promise<ApiUnderTest> {
-  const state = { now: new Date("2026-03-01T12:00:00.000Z") };
-  const clock = { now: () => state.now };
-  const tables = new MemoryTableStore();
-  const issuer = await TokenIssuer.open(clock.now);
+export async function apiUnderTest({ settings, routes }: ApiTestOptions = {}): Promise<ApiUnderTest> {
+  const service = serviceInMemory();
+  const { deps, tables } = service;
+  const issuer = await TokenIssuer.open(() => service.now);
   const assignments: RoleAssignment[] = [{ principalId: OWNER, role: "Owner", scope: "/" }];
   const internalErrors: unknown[] = [];
-  const deps = { tables, clock, random: countingRandom(), settings: SERVICE_SETTINGS, ...given } as ControlDeps;
   const ports = {
     keySets: issuer,
     roleAssignments: {
@@ -58,25 +53,12 @@ export async function apiUnderTest({ settings, deps: given, routes }: ApiTestOpt
     },
     onInternalError: (cause: unknown) => internalErrors.push(cause),
   };
-  const api = createApi(deps, ports, { ...API_SETTINGS, ...settings, issuers: [trusted(issuer)] }, routes);
+  const api = createApi(deps, ports, { ...API_SETTINGS, issuers: [trusted(issuer)], ...settings }, routes);
   return {
-    ...{ api, deps, tables, issuer, assignments, internalErrors },
-    get now() {
-      return state.now;
-    },
-    set now(time: Date) {
-      state.now = time;
-    },
+    ...{ api, service, tables, issuer, assignments, internalErrors },
     send: (method, path, body, extras = {}) => send(api, issuer, method, path, body, extras),
   };
 }
-
-const SERVICE_SETTINGS: ControlDeps["settings"] = {
-  tenantId: TENANT,
-  subscriptionIds: [SUBSCRIPTION],
-  regions: ["westeurope"],
-  sliceSlots: 2,
-};
 
 const API_SETTINGS: Omit<ApiSettings, "issuers"> = {
   publicUrl: "https://holdfast.test",
@@ -88,18 +70,6 @@ const API_SETTINGS: Omit<ApiSettings, "issuers"> = {
 };
 
 const trusted = ({ issuer, keysUrl }: TokenIssuer) => ({ issuer, keysUrl, audiences: [AUDIENCE] });
-
-/** Different bytes each time, and the same in each run. */
-function countingRandom(): ControlDeps["random"] {
-  let count = 0;
-  return {
-    bytes(length) {
-      const bytes = Buffer.alloc(length);
-      bytes.writeUInt32BE(++count, Math.max(0, length - 4));
-      return bytes;
-    },
-  };
-}
 
 async function send(
   api: Api,

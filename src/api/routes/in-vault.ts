@@ -2,8 +2,9 @@
 // case, and a name that cannot be one is simply not there.
 
 import { HoldfastFailure } from "../../base/failure.ts";
-import { ITEM_ROWS, type ItemBody, itemPlace } from "../../control/rows/item-row.ts";
-import { type Held, readRow } from "../../control/rows/row-kind.ts";
+import { machineNamesOf } from "../../control/discovery.ts";
+import { getItem } from "../../control/items.ts";
+import type { ItemBody } from "../../control/rows/item-row.ts";
 import { type VaultBody, type VaultKey, vaultKeyOf } from "../../control/rows/vault-row.ts";
 import { getVault, type VaultRef } from "../../control/vaults.ts";
 import {
@@ -43,23 +44,29 @@ export interface InItem extends InVault {
   readonly itemPath: string;
 }
 
+/** Names that cannot be read name no item. */
 export async function itemOf(call: ApiCall): Promise<InItem> {
   const inVault = await vaultOf(call);
-  const held = await findItem(call, inVault.key);
-  if (held === undefined)
-    throw notFound("BMSUserErrorDataSourceObjectNotFound", `There is no item ${call.name("item")}`);
-  return { ...inVault, item: held.body, itemPath: itemPathOf(inVault.path, held.body) };
+  const name = readable(() => itemNamesOf(call).item);
+  if (name === undefined) throw noItem(call.name("item"));
+  const item = await getItem(call.deps, { vault: inVault.key, item: name });
+  return { ...inVault, item, itemPath: itemPathOf(inVault.path, item) };
 }
 
-async function findItem(call: ApiCall, vault: VaultKey): Promise<Held<ItemBody> | undefined> {
-  const names = readableNames(call);
-  return names && readRow(call.deps.tables, ITEM_ROWS, itemPlace(vault, names.item));
+/** The item of a machine that a body names. */
+export async function itemNamed(call: ApiCall, inVault: InVault, machineId: string | undefined): Promise<InItem> {
+  const name = machineId === undefined ? undefined : readable(() => renderItemName(machineNamesOf(machineId)));
+  if (name === undefined) throw noItem(machineId ?? "");
+  const item = await getItem(call.deps, { vault: inVault.key, item: name });
+  return { ...inVault, item, itemPath: itemPathOf(inVault.path, item) };
 }
 
-/** Of requests that look for an item: names that cannot be read name none. */
-function readableNames(call: ApiCall): ItemNames | undefined {
+const noItem = (what: string): HoldfastFailure =>
+  notFound("BMSUserErrorDataSourceObjectNotFound", `There is no protected item "${what}" in this vault`);
+
+function readable<Value>(read: () => Value): Value | undefined {
   try {
-    return itemNamesOf(call);
+    return read();
   } catch (cause) {
     if (cause instanceof HoldfastFailure && cause.kind === "invalid") return undefined;
     throw cause;

@@ -1,26 +1,39 @@
-// Recovery points: lists with real filters, one point, and restoring from one.
+// Recovery points: lists with real filters, one point, restoring from one, and asking beforehand whether that would work.
 
-import { startRestore, validateRestore } from "../../control/restores.ts";
-import { POINT_ROWS, type PointBody, pointPlace, pointsPartition } from "../../control/rows/point-row.ts";
-import { type Held, listRows, readRow } from "../../control/rows/row-kind.ts";
+import { HoldfastFailure } from "../../base/failure.ts";
+import { createOperation } from "../../control/operations.ts";
+import { getPoint, listPoints } from "../../control/points.ts";
+import { type RestoreOf, startRestore, validateRestore } from "../../control/restores.ts";
+import type { PointBody } from "../../control/rows/point-row.ts";
+import { sameArmId } from "../../domain/arm-ids.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
-import { accepted, itemPlaces } from "../long-running.ts";
+import { accepted, resourcePlaces, validationPlaces } from "../long-running.ts";
 import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
 import { renderPoint } from "../wire/recovery-point.ts";
-import { restoreBody } from "../wire/restore-request.ts";
-import { type InItem, itemOf, notFound } from "./in-vault.ts";
+import { type RestoreWish, restoreBody, type ValidationWish, validationBody } from "../wire/restore-request.ts";
+import { type InItem, itemNamed, itemOf, vaultOf } from "./in-vault.ts";
+
+const POINTS = `${PATHS.item}/recoveryPoints`;
 
 export const POINT_ROUTES: readonly Route[] = [
-  {
-    method: "GET",
-    path: `${PATHS.item}/recoveryPoints`,
-    operation: "points/read",
-    isChange: false,
-    handle: listPoints,
-  },
-  { method: "GET", path: PATHS.point, operation: "points/read", isChange: false, handle: showPoint },
+  { method: "GET", path: POINTS, operation: "points/read", isChange: false, handle: list },
+  { method: "GET", path: PATHS.point, operation: "points/read", isChange: false, handle: show },
   { method: "POST", path: `${PATHS.point}/restore`, operation: "points/restore", isChange: true, handle: restore },
+  {
+    method: "POST",
+    path: `${PATHS.vault}/backupTriggerValidateOperation`,
+    operation: "points/restore",
+    isChange: true,
+    handle: triggerValidation,
+  },
+  {
+    method: "POST",
+    path: `${PATHS.vault}/backupValidateOperation`,
+    operation: "points/restore",
+    isChange: false,
+    handle: validate,
+  },
   {
     method: "POST",
     path: `${PATHS.item}/recoveryPointsRecommendedForMove`,
@@ -34,36 +47,72 @@ export const POINT_ROUTES: readonly Route[] = [
   },
 ];
 
-async function listPoints(call: ApiCall): Promise<Answer> {
+async function list(call: ApiCall): Promise<Answer> {
   const { key, item, itemPath } = await itemOf(call);
-  const source = {
-    after: (after?: string) =>
-      listRows(call.deps.tables, POINT_ROWS, pointsPartition(key, item.name), after === undefined ? {} : { after }),
-    keyOf: ({ key: pointKey }: Held<PointBody>) => pointKey,
-    admits: ({ body }: Held<PointBody>) => call.filter.admitsTime("startDate", "endDate", new Date(body.time)),
-  };
-  return ok(await pageOf(call.page, source, ({ body }) => renderPoint({ itemPath, point: body })));
+  return ok(
+    await pageOf<PointBody>(
+      call.page,
+      (page) => listPoints(call.deps, { vault: key, item: item.name, ...page }),
+      ({ time }) => call.filter.admitsTime("startDate", "endDate", new Date(time)),
+      (point) => renderPoint({ itemPath, point }),
+    ),
+  );
 }
 
-async function showPoint(call: ApiCall): Promise<Answer> {
-  const { point, itemPath } = await pointOf(call);
+async function show(call: ApiCall): Promise<Answer> {
+  const { key, item, itemPath } = await itemOf(call);
+  const point = await getPoint(call.deps, { vault: key, item: item.name, pointId: call.name("point") });
   return ok(renderPoint({ itemPath, point }));
-}
-
-async function pointOf(call: ApiCall): Promise<InItem & { readonly point: PointBody }> {
-  const inItem = await itemOf(call);
-  const id = call.name("point");
-  const place = /^\d{1,20}$/.test(id) ? pointPlace(inItem.key, inItem.item.name, id) : undefined;
-  const held = place && (await readRow(call.deps.tables, POINT_ROWS, place));
-  if (held === undefined) throw notFound("UserErrorRecoveryPointNotFound", `There is no recovery point ${id}`);
-  return { ...inItem, point: held.body };
 }
 
 async function restore(call: ApiCall): Promise<Answer> {
   const wish = parseBody(restoreBody, call.body);
-  const { key, item, point, itemPath } = await pointOf(call);
-  await call.requireReach("machine", item.machineId);
-  for (const target of reachedBy(wish)) await call.requireReach("restore-target", target);
-  const { operationId } = await startRestore(call.deps, { vault: key, item: item.name, pointId: point.pointId, wish });
-  return accepted(call, itemPlaces(itemPath), operationId);
+  const inItem = await itemOf(call);
+  const wanted = wantedOf(inItem, call.name("point"), wish);
+  await requireReaches(call, wanted);
+  const { operationId } = await startRestore(call.deps, wanted);
+  return accepted(call, resourcePlaces(inItem.itemPath), operationId);
+}
+
+/** The service would read the machine's disks and write elsewhere: the caller must be allowed both by itself. */
+async function requireReaches(call: ApiCall, { request }: RestoreOf): Promise<void> {
+  await call.requireReach("machine", request.sourceResourceId);
+  const { targetResourceGroupId, storageAccountId, targetVirtualMachineId } = request;
+  for (const target of [targetResourceGroupId, storageAccountId, targetVirtualMachineId]) {
+    if (target !== undefined) await call.requireReach("restore-target", target);
+  }
+}
+
+function wantedOf({ key, item }: InItem, pointId: string, wish: RestoreWish): RestoreOf {
+  const { sourceResourceId = item.machineId, zones, ...request } = wish;
+  if (!sameArmId(sourceResourceId, item.machineId)) {
+    const message = `The recovery point is not one of ${sourceResourceId}`;
+    throw new HoldfastFailure("invalid", "HoldfastRestoreSourceMismatch", message);
+  }
+  return { vault: key, item: item.name, pointId, zones, request: { ...request, sourceResourceId: item.machineId } };
+}
+
+async function triggerValidation(call: ApiCall): Promise<Answer> {
+  const { key, path } = await vaultOf(call);
+  const result = await validationOf(call);
+  const { operationId } = await createOperation(call.deps, key, { result });
+  return accepted(call, validationPlaces(path), operationId);
+}
+
+async function validate(call: ApiCall): Promise<Answer> {
+  return ok(await validationOf(call));
+}
+
+async function validationOf(call: ApiCall): Promise<unknown> {
+  const { wish, pointId } = parseBody<ValidationWish>(validationBody, call.body);
+  const inVault = await vaultOf(call);
+  const wanted = wantedOf(await itemNamed(call, inVault, wish.sourceResourceId), pointId, wish);
+  await requireReaches(call, wanted);
+  const conflicts = await validateRestore(call.deps, wanted);
+  const validationResults = conflicts.map(({ code, field, message }) => ({
+    code,
+    message: `${field}: ${message}`,
+    recommendations: [],
+  }));
+  return { validateOperationResponse: { validationResults } };
 }

@@ -8,7 +8,7 @@ import {
   nextRunTime,
   putPolicy,
 } from "../../control/policies.ts";
-import { type PolicyBody, policyOf } from "../../control/rows/policy-row.ts";
+import type { PolicyBody } from "../../control/rows/policy-row.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
 import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
@@ -66,7 +66,7 @@ async function rendererOf(call: ApiCall, { key, path }: InVault): Promise<(polic
     renderPolicy({
       vaultPath: path,
       name: row.name,
-      policy: policyOf(row),
+      policy: row.policy,
       itemCount: counts.get(row.name.toLowerCase()) ?? 0,
       nextRunAt: nextRunTime(call.deps, row)?.toISOString(),
     });

@@ -1,9 +1,9 @@
 // What the provider says of itself, and whether a vault's name is free.
 
 import { z } from "zod";
-import { VAULT_ROWS, vaultKeyOf, vaultPlace } from "../../control/rows/vault-row.ts";
-import { readRow } from "../../control/rows/row-kind.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
+import { readRow } from "../../control/rows/row-kind.ts";
+import { VAULT_ROWS, vaultKeyOf, vaultPlace } from "../../control/rows/vault-row.ts";
 import { OPERATIONS } from "../../domain/roles.ts";
 import { requireVaultName } from "../../domain/vault-rules.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";

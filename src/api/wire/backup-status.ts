@@ -1,10 +1,10 @@
 // Whether a machine is protected, and whether it could be: what clients ask about a machine, not about a vault.
 
 import { z } from "zod";
-import type { ItemBody } from "../../control/rows/item-row.ts";
-import type { HoldfastFailure } from "../../base/failure.ts";
+import type { BackupStatus, PreValidation } from "../../control/discovery.ts";
 import { textOf } from "../errors.ts";
 import { oneOf, optional, text } from "./text.ts";
+import { vaultPathOf } from "./vault.ts";
 
 export interface StatusQuestion {
   readonly machineId: string;
@@ -24,7 +24,9 @@ export const preValidateBody: z.ZodType<ProtectQuestion> = machineQuestion
   .extend({ vaultId: text.min(1), properties: optional(z.string().max(64 * 1024)) })
   .transform(({ resourceId, vaultId }) => ({ machineId: resourceId, vaultId }));
 
-export const featureBody: z.ZodType<unknown> = z.object({ featureType: oneOf(["AzureVMResourceBackup", "AzureBackupGoals"]) });
+export const featureBody: z.ZodType<unknown> = z.object({
+  featureType: oneOf(["AzureVMResourceBackup", "AzureBackupGoals"]),
+});
 
 const NOTHING = {
   fabricName: "",
@@ -38,13 +40,12 @@ const NOTHING = {
   protectedItemsCount: 0,
 };
 
-export const UNPROTECTED = { ...NOTHING, protectionStatus: "NotProtected", vaultId: "" };
-
-export function renderBackupStatus(vaultPath: string, item: ItemBody): unknown {
+export function renderBackupStatus({ status, vault, item }: BackupStatus): unknown {
+  if (vault === undefined || item === undefined) return { ...NOTHING, protectionStatus: status, vaultId: "" };
   return {
     ...NOTHING,
-    protectionStatus: item.protectedAt === null ? "Protecting" : "Protected",
-    vaultId: vaultPath,
+    protectionStatus: status,
+    vaultId: vaultPathOf(vault),
     fabricName: "Azure",
     containerName: item.containerName,
     protectedItemName: item.name,
@@ -54,14 +55,13 @@ export function renderBackupStatus(vaultPath: string, item: ItemBody): unknown {
   };
 }
 
-/** `refusal`: the first reason against it. */
-export function renderPreValidation(names: { container: string; item: string }, refusal: HoldfastFailure | undefined): unknown {
+export function renderPreValidation({ refusal, containerName, itemName }: PreValidation): unknown {
   return {
     status: refusal === undefined ? "Succeeded" : "Failed",
     errorCode: refusal?.code ?? "",
     errorMessage: refusal === undefined ? "" : textOf(refusal),
     recommendation: refusal?.hint ?? "",
-    containerName: names.container,
-    protectedItemName: names.item,
+    containerName,
+    protectedItemName: itemName,
   };
 }

@@ -98,7 +98,12 @@ function progressOfAllDisks({ progress }: JobBody) {
 
 function errorOf({ code, message }: NonNullable<JobBody["failure"]>) {
   const { number, title, recommendedActions } = catalogEntryOf(code);
-  return { errorCode: number, errorTitle: title, errorString: `${code}: ${message}`, recommendations: recommendedActions };
+  return {
+    errorCode: number,
+    errorTitle: title,
+    errorString: `${code}: ${message}`,
+    recommendations: recommendedActions,
+  };
 }
 
 const spanOf = (from: string, until: string | null, now: Date): string =>

@@ -5,7 +5,8 @@ import { type ApiCall, PATHS, type Route } from "../../../src/api/api-call.ts";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import { AUDIT_ROWS, type AuditBody } from "../../../src/control/audit.ts";
 import { listRows } from "../../../src/control/rows/row-kind.ts";
-import { type ApiUnderTest, apiUnderTest, OWNER, SUBSCRIPTION } from "../../support/api-under-test.ts";
+import { type ApiUnderTest, apiUnderTest, OWNER } from "../../support/api-under-test.ts";
+import { SUBSCRIPTION } from "../../support/service-in-memory.ts";
 
 const VAULT = `/subscriptions/${SUBSCRIPTION}/resourceGroups/Group/providers/Microsoft.RecoveryServices/vaults/Vault`;
 const ITEM = "/backupFabrics/Azure/protectionContainers/IaasVMContainer;iaasvmcontainerv2;g;m/protectedItems/VM;v2;g;m";
@@ -235,7 +236,7 @@ describe("the audit", () => {
   it("holds every call that changes something, before it is carried out and with its answer", async () => {
     const test = await open();
     const { headers } = await test.send("POST", `${VAULT}/work`);
-    test.now = new Date("2026-03-01T12:00:01.000Z");
+    test.service.now = new Date("2026-03-01T12:00:01.000Z");
     await test.send("POST", `${VAULT}/throttled`);
     const rows = await auditOf(test, BOOK);
     expect(rows.map(({ call, answer }) => [call.path.split("/").at(-1), answer])).toEqual([

@@ -1,6 +1,6 @@
 // Who is let in: tokens signed by real keys, good ones and every way in which one can be wrong.
 
-import { SignJWT, UnsecuredJWT } from "jose";
+import { type JWTPayload, SignJWT, UnsecuredJWT } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Authenticate, createAuthenticate } from "../../../src/api/authenticate.ts";
 import { AUDIENCE, TENANT, TokenIssuer } from "../../support/token-issuer.ts";
@@ -79,7 +79,7 @@ describe("a token is refused", () => {
     ["without an object id", { oid: undefined }, "InvalidAuthenticationToken"],
     ["that is an id token", { azp: undefined, appid: undefined, nonce: "n" }, "InvalidAuthenticationToken"],
   ])("%s", async (_what, claims, code) => {
-    await expect(callWith(issuer.token(ALICE, claims))).rejects.toEqual(refusedAs(code));
+    await expect(callWith(issuer.token(ALICE, claims as JWTPayload))).rejects.toEqual(refusedAs(code));
   });
 
   it("when it is not signed at all", async () => {

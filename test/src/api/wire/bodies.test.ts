@@ -108,31 +108,36 @@ describe("a restore request", () => {
   };
 
   it("of az is understood, and cleared fields are absent", () => {
-    expect(parseBody(restoreBody, { properties: request })).toMatchObject({
+    expect(parseBody(restoreBody, { properties: request })).toEqual({
       recoveryType: "RestoreDisks",
-      stagingAccountId: request.storageAccountId,
+      sourceResourceId: MACHINE,
+      storageAccountId: request.storageAccountId,
       targetResourceGroupId: request.targetResourceGroupId,
-      virtualNetworkId: undefined,
-      luns: undefined,
+      region: "westeurope",
     });
   });
 
   it("tells no list of disks from an empty one", () => {
-    expect(parseBody(restoreBody, { properties: { ...request, restoreDiskLunList: [] } }).luns).toEqual([]);
-    expect(parseBody(restoreBody, { properties: request }).luns).toBeUndefined();
+    expect(parseBody(restoreBody, { properties: { ...request, restoreDiskLunList: [] } }).restoreDiskLunList).toEqual(
+      [],
+    );
+    expect(parseBody(restoreBody, { properties: request }).restoreDiskLunList).toBeUndefined();
   });
 
   it("may have its account moved to where identities are used", () => {
     const { storageAccountId: _, ...rest } = request;
     const moved = { ...rest, identityBasedRestoreDetails: { targetStorageAccountId: request.storageAccountId } };
-    expect(parseBody(restoreBody, { properties: moved }).stagingAccountId).toBe(request.storageAccountId);
+    expect(parseBody(restoreBody, { properties: moved }).storageAccountId).toBe(request.storageAccountId);
   });
 
   it("may be validated, wrapped or not", () => {
     const inner = { objectType: "ValidateIaasVMRestoreOperationRequest", restoreRequest: request };
     const wish = parseBody(restoreBody, { properties: request });
-    expect(parseBody(validationBody, inner)).toEqual(wish);
-    expect(parseBody(validationBody, { id: "/x", properties: inner })).toEqual(wish);
+    expect(parseBody(validationBody, inner)).toEqual({ wish, pointId: request.recoveryPointId });
+    expect(parseBody(validationBody, { id: "/x", properties: inner })).toEqual({
+      wish,
+      pointId: request.recoveryPointId,
+    });
   });
 });
 
