@@ -33,7 +33,7 @@ export function parseItemChange(job: JobBody): ItemChange | undefined {
   });
 }
 
-export const OPERATION_OF: Readonly<Record<ItemChange["kind"], JobOperation>> = {
+export const OPERATION_OF: Readonly<Record<ItemChange["kind"], Exclude<JobOperation, "Backup" | "Restore">>> = {
   enable: "ConfigureBackup",
   configure: "ConfigureBackup",
   stop: "DisableBackup",

@@ -60,6 +60,7 @@ export const itemPlace = (vault: VaultKey, itemName: string): Place => ({
 const claim = z.object({
   vault: z.string(),
   item: z.string(),
+  containerName: z.string(),
   /** Who claimed it. */
   job: z.string(),
   /** False until the item stands: see src/control/claims.ts. */
