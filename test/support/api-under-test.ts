@@ -79,7 +79,7 @@ async function send(
   body: unknown,
   { caller = OWNER, headers = {}, apiVersion = VERSION }: Extras,
 ): Promise<Answered> {
-  const url = new URL(path, "http://127.0.0.1:7071");
+  const url = new URL(`http://127.0.0.1:7071${path}`);
   if (apiVersion !== null && !url.searchParams.has("api-version")) url.searchParams.set("api-version", apiVersion);
   const token = caller === null ? {} : { Authorization: `Bearer ${await issuer.token(caller)}` };
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
