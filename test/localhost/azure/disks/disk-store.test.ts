@@ -41,10 +41,13 @@ async function newDisk({ state, disks }: Store, sizeBytes: number, from?: number
 
 function snapshot({ state, disks }: Store, of: number): Promise<number> {
   const id = disks.newId();
-  return disks.atRest([of], async () => {
-    await state.commit([{ kind: "volume-frozen", id, of }]);
-    return id;
-  });
+  return disks.atRest(
+    () => [of],
+    async () => {
+      await state.commit([{ kind: "volume-frozen", id, of }]);
+      return id;
+    },
+  );
 }
 
 const span = { start: fc.nat(PAGES - 1), pages: fc.oneof(fc.constant(1), fc.nat(30), fc.nat(2500)) };
@@ -191,11 +194,13 @@ describe("the disk store", () => {
     })();
     for (let round = 0; round < 40; round += 1) {
       const twins = [store.disks.newId(), store.disks.newId()] as const;
-      await store.disks.atRest([first, second], () =>
-        store.state.commit([
-          { kind: "volume-frozen", id: twins[0], of: first },
-          { kind: "volume-frozen", id: twins[1], of: second },
-        ]),
+      await store.disks.atRest(
+        () => [first, second],
+        () =>
+          store.state.commit([
+            { kind: "volume-frozen", id: twins[0], of: first },
+            { kind: "volume-frozen", id: twins[1], of: second },
+          ]),
       );
       const read = async () =>
         [await store.disks.read(twins[0], 0, 4096 * PAGE), await store.disks.read(twins[1], 0, PAGE)] as const;

@@ -18,7 +18,22 @@ vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 export const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
 export const ARM_AUDIENCE = "https://management.azure.com/";
 export const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/demo`;
-export const API = "2024-07-01";
+
+/** Versions that real clients send, by the last provider and type in a path; the others are Resource Manager's own. */
+const API_VERSIONS: readonly (readonly [RegExp, string])[] = [
+  [/\/microsoft\.authorization\/locks/i, "2020-05-01"],
+  [/\/microsoft\.authorization\//i, "2022-04-01"],
+  [/\/microsoft\.compute\/(disks|snapshots)/i, "2024-03-02"],
+  [/\/microsoft\.compute\//i, "2024-07-01"],
+  [/\/microsoft\.storage\//i, "2023-05-01"],
+  [/\/microsoft\.network\//i, "2024-05-01"],
+  [/\/microsoft\.classic\w+\//i, "2015-12-01"],
+  [/\/microsoft\.recoveryservices\//i, "2023-06-01"],
+];
+
+function apiVersionOf(path: string): string {
+  return API_VERSIONS.find(([pattern]) => pattern.test(path.split("?")[0] ?? ""))?.[1] ?? "2021-04-01";
+}
 
 /** Small machines, no life of their own, operations that finish at once. */
 export function testEstate(more: Partial<EstateInput> = {}): EstateInput {
@@ -88,7 +103,7 @@ export async function startTestAzure(estate: EstateInput = testEstate(), folder?
     storage: (clientId = "owner") => storageClient(azure.origin, clientId),
     /** A plain ARM request; the path begins after the origin. */
     arm: async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-      const url = `${azure.origin}${path}${path.includes("api-version") ? "" : `${path.includes("?") ? "&" : "?"}api-version=${API}`}`;
+      const url = `${azure.origin}${path}${path.includes("api-version") ? "" : `${path.includes("?") ? "&" : "?"}api-version=${apiVersionOf(path)}`}`;
       const response = await fetch(url, {
         method,
         headers: {
