@@ -165,9 +165,14 @@ const CLIENT_OPTIONS = { allowInsecureConnection: true, retryOptions: { maxRetri
 
 export function computeClient(origin: string, clientId: string, maxRetries = 0): ComputeManagementClient {
   const options = { ...CLIENT_OPTIONS, endpoint: origin, retryOptions: { maxRetries, retryDelayInMs: 1 } };
-  return overPlainHttp(new ComputeManagementClient(NEVER_ASKED, SUBSCRIPTION, options), () =>
-    tokenFor(origin, clientId, ARM_AUDIENCE),
-  );
+  let token: Promise<string> | undefined;
+  return overPlainHttp(new ComputeManagementClient(NEVER_ASKED, SUBSCRIPTION, options), () => {
+    token ??= tokenFor(origin, clientId, ARM_AUDIENCE).catch((cause) => {
+      token = undefined;
+      throw cause;
+    });
+    return token;
+  });
 }
 
 function storageClient(origin: string, clientId: string): StorageManagementClient {
