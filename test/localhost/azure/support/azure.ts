@@ -10,7 +10,8 @@ import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import { vi } from "vitest";
 import type { EstateInput } from "../../../../localhost/azure/estate/estate-schema.ts";
 import { checkedEstate } from "../../../../localhost/azure/estate/read-estate.ts";
-import { startAzure } from "../../../../localhost/azure/start.ts";
+import { MANAGED_IDENTITY } from "../../../../localhost/azure/identity/principals.ts";
+import { type RunningAzure, startAzure } from "../../../../localhost/azure/start.ts";
 
 // Other work may share the machine: slow is not wrong here.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -93,13 +94,15 @@ export async function startTestAzure(estate: EstateInput = testEstate(), folder?
     if (!response.ok) throw new Error(JSON.stringify(answer));
     return answer;
   };
+  const token = (clientId: string, audience = ARM_AUDIENCE) =>
+    clientId === MANAGED_IDENTITY ? ownToken(azure, audience) : tokenFor(azure.origin, clientId, audience);
   return {
     ...azure,
     dataFolder,
     defects,
     control,
-    token: (clientId: string, audience = ARM_AUDIENCE) => tokenFor(azure.origin, clientId, audience),
-    compute: (clientId = "owner") => computeClient(azure.origin, clientId),
+    token,
+    compute: (clientId = "owner") => computeClient(azure.origin, clientId, 0, () => token(clientId)),
     storage: (clientId = "owner") => storageClient(azure.origin, clientId),
     /** A plain ARM request; the path begins after the origin. */
     arm: async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
@@ -142,6 +145,13 @@ export async function tokenFor(origin: string, clientId: string, audience: strin
   return ((await response.json()) as { access_token: string }).access_token;
 }
 
+/** The machine's managed identity has no secret: it is asked for as in App Service. */
+async function ownToken({ identityEndpoint, identityHeader }: RunningAzure, audience: string): Promise<string> {
+  const url = `${identityEndpoint}?api-version=2019-08-01&resource=${encodeURIComponent(audience)}`;
+  const response = await fetch(url, { headers: { "X-IDENTITY-HEADER": identityHeader } });
+  return ((await response.json()) as { access_token: string }).access_token;
+}
+
 const NEVER_ASKED = { getToken: async () => null };
 
 /** Puts a policy in the place of the one that insists on https. */
@@ -163,11 +173,16 @@ export function overPlainHttp<Client extends { pipeline: Pipeline }>(
 
 const CLIENT_OPTIONS = { allowInsecureConnection: true, retryOptions: { maxRetries: 0 } };
 
-export function computeClient(origin: string, clientId: string, maxRetries = 0): ComputeManagementClient {
+export function computeClient(
+  origin: string,
+  clientId: string,
+  maxRetries = 0,
+  getToken = () => tokenFor(origin, clientId, ARM_AUDIENCE),
+): ComputeManagementClient {
   const options = { ...CLIENT_OPTIONS, endpoint: origin, retryOptions: { maxRetries, retryDelayInMs: 1 } };
   let token: Promise<string> | undefined;
   return overPlainHttp(new ComputeManagementClient(NEVER_ASKED, SUBSCRIPTION, options), () => {
-    token ??= tokenFor(origin, clientId, ARM_AUDIENCE).catch((cause) => {
+    token ??= getToken().catch((cause) => {
       token = undefined;
       throw cause;
     });
