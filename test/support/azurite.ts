@@ -16,7 +16,9 @@ export interface Azurite {
 const ACCOUNT = "devstoreaccount1";
 const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-export async function startAzurite(options: { readonly folder?: string } = {}): Promise<Azurite> {
+export async function startAzurite(
+  options: { readonly folder?: string; readonly accounts?: Readonly<Record<string, string>> } = {},
+): Promise<Azurite> {
   const program = createRequire(import.meta.url).resolve("azurite/dist/src/blob/main.js");
   const where = options.folder === undefined ? ["--inMemoryPersistence"] : ["--location", options.folder];
   const args = [
@@ -30,7 +32,9 @@ export async function startAzurite(options: { readonly folder?: string } = {}): 
     "--disableTelemetry",
     ...where,
   ];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const more = Object.entries(options.accounts ?? {}).map(([name, key]) => `;${name}:${key}`);
+  const env = { ...process.env, AZURITE_ACCOUNTS: `${ACCOUNT}:${KEY}${more.join("")}` };
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env });
   const blobUrl = await listeningUrl(child);
   const blobEndpoint = `${blobUrl}/${ACCOUNT}`;
   return {
