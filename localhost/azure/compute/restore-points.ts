@@ -1,8 +1,7 @@
 // Restore point collections, restore points and disk restore points. A restore point freezes all disks of its VM at one
-// instant; how consistent it is follows from what was asked, the VM's power state, its agent and how its freeze goes.
+// instant; how consistent it is, consistency.ts tells.
 import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
-import type { OperationFailure } from "../arm/operations.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
 import {
@@ -22,6 +21,7 @@ import {
 import { AzureError } from "../http/azure-error.ts";
 import { type Answer, json } from "../http/call.ts";
 import type { Entry } from "../state/entry.ts";
+import { consistencyOf } from "./consistency.ts";
 import { beginGetAccess, endGetAccess, refuseWhileShared } from "./disk-access.ts";
 import {
   asDisk,
@@ -35,7 +35,7 @@ import {
   showDiskRestorePoint,
 } from "./disk-model.ts";
 import { dropWithVolume } from "./drop-with-volume.ts";
-import { agentState, asVm, type Vm, volumesOf } from "./vm-model.ts";
+import { asVm, type Vm, volumesOf } from "./vm-model.ts";
 
 const collectionSchema = z.looseObject({
   location: locationSchema,
@@ -224,40 +224,6 @@ export function dropPoint(world: World, point: Resource, byForce: boolean): Entr
   const diskPoints = world.resources.below(point.id, DISK_RESTORE_POINTS).map(asDisk);
   if (!byForce) for (const diskPoint of diskPoints) refuseWhileShared(world, diskPoint);
   return [...diskPoints.flatMap((diskPoint) => dropWithVolume(world, diskPoint)), drop(point.id)];
-}
-
-interface Consistency {
-  readonly mode?: string;
-  readonly failure?: OperationFailure;
-}
-
-function consistencyOf(vm: Vm, asked: string | undefined): Consistency {
-  if (asked === "CrashConsistent" || vm.inner.power !== "running") return { mode: "CrashConsistent" };
-  if (agentState(vm) !== "ready")
-    return {
-      failure: {
-        status: 409,
-        code: "VMAgentStatusCommunicationError",
-        message: `VM agent of '${nameOf(vm.id)}' is unable to communicate with compute service. Ensure the VM agent is installed and running, or ask for a crash-consistent restore point.`,
-      },
-    };
-  const windows = vm.properties.storageProfile.osDisk.osType === "Windows";
-  switch (vm.inner.freeze ?? "succeeds") {
-    case "fails":
-      return {
-        failure: {
-          status: 409,
-          code: windows ? "OsSnapshotWriteError" : "ScriptsExecutionFailed",
-          message: windows
-            ? "Snapshot operation failed due to VSS writers in bad state."
-            : "The pre-script or post-script of the VM failed.",
-        },
-      };
-    case "degrades":
-      return { mode: windows ? "FileSystemConsistent" : "CrashConsistent" };
-    default:
-      return { mode: windows || vm.inner.freezeScripts === true ? "ApplicationConsistent" : "FileSystemConsistent" };
-  }
 }
 
 function checkPointLimit(world: World, vm: Vm): void {

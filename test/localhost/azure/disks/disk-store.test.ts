@@ -248,6 +248,27 @@ describe("the disk store", () => {
     await store.close();
   });
 
+  it("removes no layer that is begun while it looks for those that may go", async () => {
+    const folder = await newFolder();
+    const store = await openStore(folder);
+    const disks: number[] = [];
+    let isOver = false;
+    const sweepers = [0, 1, 2].map(async () => {
+      while (!isOver) await store.disks.sweep();
+    });
+    for (let round = 0; round < 150; round += 1) {
+      const begun = await Promise.all([0, 1, 2].map(() => newDisk(store, 64 * PAGE)));
+      await Promise.all(begun.map((disk) => store.disks.write(disk, 0, [Buffer.alloc(PAGE, 7)])));
+      disks.push(...begun);
+    }
+    isOver = true;
+    await Promise.all(sweepers);
+    await store.close();
+    const again = await openStore(folder);
+    for (const disk of disks) expect((await again.disks.read(disk, 0, PAGE))[0]).toBe(7);
+    await again.close();
+  });
+
   it("makes a thousand disks of one generated image in no time and no space, all with the same content", async () => {
     const store = await openStore(await newFolder());
     const image = { kind: "generated", seed: "linux", sizeBytes: 4 * 2 ** 30, allocatedBytes: 100 * 2 ** 20 } as const;
