@@ -8,7 +8,7 @@ import { connectArm } from "./azure/arm.ts";
 import { azureMachines } from "./azure/azure-machines.ts";
 import { azureSnapshots } from "./azure/azure-snapshots.ts";
 import { azureStaging } from "./azure/azure-staging.ts";
-import { AzureTargetDisks } from "./azure/azure-target-disks.ts";
+import { azureTargetDisks } from "./azure/azure-target-disks.ts";
 import { managedIdentity, type TokenCredential } from "./azure/credentials.ts";
 import { type Deployment, readDeployment } from "./azure/deployment.ts";
 import { DiskAccess } from "./azure/disk-access.ts";
@@ -54,7 +54,7 @@ function createService(deployment: Deployment): Service {
     ),
     machines: azureMachines(arm),
     snapshots: azureSnapshots(arm, access),
-    targets: new AzureTargetDisks(arm, access),
+    targets: azureTargetDisks(arm, access),
     staging: azureStaging(arm),
     archives: new ContainerArchives(deployment, credential),
     clock,
