@@ -6,3 +6,7 @@ import "./health.ts";
 import "./orchestrations.ts";
 import "./timers.ts";
 import "./version.ts";
+import { openService } from "../src/wiring.ts";
+import { registerApi } from "./api.ts";
+
+registerApi((workflow) => openService().api(workflow));

@@ -7,8 +7,8 @@
 import { HoldfastFailure } from "../base/failure.ts";
 import { type PointPlan, planExpiry, type RetainedPoint, type RetentionFacts } from "../domain/retention.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
-import { forEachVault } from "./all-vaults.ts";
 import { type Deletion, deletePoint } from "../vault/point-states.ts";
+import { forEachVault } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { ITEM_ROWS, type ItemBody } from "./rows/item-row.ts";
 import { JOB_ROWS, jobPlace } from "./rows/job-row.ts";
