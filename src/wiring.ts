@@ -4,16 +4,20 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { type ActivityDeps, TransferSessions } from "./activities/transfer-session.ts";
+import type { ApiPorts, ApiSettings } from "./api/api-settings.ts";
+import { type Api, createApi } from "./api/app.ts";
 import { connectArm } from "./azure/arm.ts";
+import { armRoleAssignments } from "./azure/arm-role-assignments.ts";
 import { azureMachines } from "./azure/azure-machines.ts";
 import { azureSnapshots } from "./azure/azure-snapshots.ts";
 import { azureStaging } from "./azure/azure-staging.ts";
-import { AzureTargetDisks } from "./azure/azure-target-disks.ts";
+import { azureTargetDisks } from "./azure/azure-target-disks.ts";
 import { managedIdentity, type TokenCredential } from "./azure/credentials.ts";
 import { type Deployment, readDeployment } from "./azure/deployment.ts";
 import { DiskAccess } from "./azure/disk-access.ts";
 import { openTableStore } from "./azure/table-store.ts";
 import { openContainers } from "./azure/vault-containers.ts";
+import { webKeySets } from "./azure/web-key-sets.ts";
 import type { Archives } from "./control/control-deps.ts";
 import type { VaultBody } from "./control/rows/vault-row.ts";
 import { openKeyFile } from "./files/key-file.ts";
@@ -33,7 +37,11 @@ export interface Service {
   readonly deployment: Deployment;
   /** All that use cases and activities need; the workflow is that of the invocation. */
   activityDeps(workflow: Workflow): ActivityDeps;
+  api(workflow: Workflow): Api;
 }
+
+/** The largest request of an official client is some tens of KiB. */
+const MAX_BODY_BYTES = 1024 * 1024;
 
 let service: Service | undefined;
 
@@ -49,12 +57,10 @@ function createService(deployment: Deployment): Service {
   const access = new DiskAccess(arm);
   const state = deployment.HOLDFAST_STATE_ACCOUNT;
   const common = {
-    tables: openTableStore(
-      /^https?:/.test(state) ? { tableEndpoint: state, credential } : { connectionString: state },
-    ),
+    tables: openTableStore(/^https?:/.test(state) ? { tableEndpoint: state, credential } : { connectionString: state }),
     machines: azureMachines(arm),
     snapshots: azureSnapshots(arm, access),
-    targets: new AzureTargetDisks(arm, access),
+    targets: azureTargetDisks(arm, access),
     staging: azureStaging(arm),
     archives: new ContainerArchives(deployment, credential),
     clock,
@@ -67,7 +73,31 @@ function createService(deployment: Deployment): Service {
     },
     sessions: new TransferSessions(),
   };
-  return { clock, deployment, activityDeps: (workflow) => ({ ...common, workflow }) };
+  const ports: ApiPorts = {
+    keySets: webKeySets,
+    roleAssignments: armRoleAssignments({
+      read: (pathOrLink, apiVersion) => arm.request("GET", pathOrLink, apiVersion),
+      subscriptionIds: deployment.HOLDFAST_SUBSCRIPTIONS,
+      clock,
+    }),
+    onInternalError: (cause, requestId) => console.error(`Request ${requestId} failed:`, cause),
+  };
+  const activityDeps = (workflow: Workflow): ActivityDeps => ({ ...common, workflow });
+  const api = (workflow: Workflow): Api => createApi(activityDeps(workflow), ports, apiSettings(deployment));
+  return { clock, deployment, activityDeps, api };
+}
+
+function apiSettings(deployment: Deployment): ApiSettings {
+  return {
+    publicUrl: deployment.HOLDFAST_PUBLIC_URL,
+    trustedProxies: deployment.HOLDFAST_TRUSTED_PROXIES,
+    assumedPeer: deployment.HOLDFAST_ASSUMED_PEER,
+    issuers: deployment.HOLDFAST_ISSUERS,
+    authorityUrl:
+      deployment.HOLDFAST_AUTHORITY_URL ?? `https://login.microsoftonline.com/${deployment.HOLDFAST_TENANT_ID}`,
+    pageSize: deployment.HOLDFAST_PAGE_SIZE,
+    maxBodyBytes: MAX_BODY_BYTES,
+  };
 }
 
 /** Each vault's archive, opened once and kept while this process lives. */

@@ -10,6 +10,7 @@ import { type FailureKind, HoldfastFailure } from "../base/failure.ts";
 export interface AzureError {
   /** Undefined when no answer came, or no whole one. */
   readonly status: number | undefined;
+  /** Azure's, or without an answer that of whoever waited for one. */
   readonly code: string | undefined;
   readonly message: string;
   readonly retryAfterMs: number | undefined;
@@ -85,11 +86,12 @@ const NO_TOKEN = /^(?:AuthenticationError|CredentialUnavailableError|Authenticat
 
 function silence(thrown: Error): AzureError | undefined {
   const { name, code, statusCode } = thrown as Error & { readonly code?: unknown; readonly statusCode?: unknown };
-  const nothing = { status: undefined, code: undefined, retryAfterMs: undefined };
+  const nothing = { status: undefined, code: typeof code === "string" ? code : name, retryAfterMs: undefined };
   if (NO_TOKEN.test(name)) return { ...nothing, message: `no token was to be had: ${firstLine(thrown.message)}` };
   // The text of a parse error holds the body, whatever that is.
   if (code === "PARSE_ERROR") return { ...nothing, message: "the answer did not arrive whole" };
-  if (NO_ANSWER.test(name)) return { ...nothing, message: "the answer did not arrive whole, or not in time" };
+  if (NO_ANSWER.test(name) || thrown.message.startsWith("Stream drains before"))
+    return { ...nothing, message: "the answer did not arrive whole, or not in time" };
   if (typeof statusCode === "number") return undefined;
   if (typeof code === "string" && NO_ANSWER.test(code)) return { ...nothing, message: firstLine(thrown.message) };
   return name === "RestError" ? { ...nothing, message: firstLine(thrown.message) } : undefined;
@@ -149,7 +151,7 @@ function firstLine(text: string): string {
 /** Signatures and tokens have no business in a text, whole queries that hold one neither. */
 export function withoutSecrets(text: string): string {
   return text
-    .replaceAll(/\?[^\s"'<>]*\bsig(?:=|%3D)[^\s"'<>]*/gi, "?…")
-    .replaceAll(/\bsig(?:=|%3D)[^\s"'<>&]*/gi, "…")
+    .replaceAll(/(?:\?|%3F)[^\s"'<>]*sig(?:=|%3D)[^\s"'<>]*/gi, "?…")
+    .replaceAll(/sig(?:=|%3D)[^\s"'<>&]*/gi, "…")
     .replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, "…");
 }

@@ -12,16 +12,21 @@ import type { NewDisk, TargetDisk, TargetDisks } from "../ports/target-disks.ts"
 import type { Arm } from "./arm.ts";
 import { asked, found } from "./azure-failures.ts";
 import type { DiskAccess } from "./disk-access.ts";
+import { RenewedBlob } from "./renewed-blob.ts";
 import { parseTyped } from "./resource-path.ts";
 import { STORAGE_RETRIES } from "./storage-retries.ts";
-import { type UploadBlob, uploadSink, writePages } from "./upload-sink.ts";
+import { uploadSink, writePages } from "./upload-sink.ts";
 
 const DISKS = "Microsoft.Compute/disks";
 const OWNER_TAG = "holdfast-job";
 const GROUPS_API_VERSION = "2021-04-01";
 const PAGE_BYTES = 512;
 
-export class AzureTargetDisks implements TargetDisks {
+export function azureTargetDisks(arm: Arm, access: DiskAccess): TargetDisks {
+  return new AzureTargetDisks(arm, access);
+}
+
+class AzureTargetDisks implements TargetDisks {
   private readonly arm: Arm;
   private readonly access: DiskAccess;
 
@@ -57,9 +62,8 @@ export class AzureTargetDisks implements TargetDisks {
   }
 
   async openForWriting(diskId: string): Promise<DiskSink> {
-    const blob = this.blobOf(diskId);
-    await blob.client();
-    return uploadSink(blob);
+    await this.access.url(diskId, "Write");
+    return uploadSink(this.blobOf(diskId));
   }
 
   async finishUpload(diskId: string): Promise<void> {
@@ -123,14 +127,13 @@ export class AzureTargetDisks implements TargetDisks {
     }
   }
 
-  private blobOf(diskId: string): UploadBlob {
-    return {
+  private blobOf(diskId: string): RenewedBlob {
+    const options = { retryOptions: STORAGE_RETRIES };
+    return new RenewedBlob({
       client: async () =>
-        new PageBlobClient(await this.access.url(diskId, "Write"), new AnonymousCredential(), {
-          retryOptions: STORAGE_RETRIES,
-        }),
+        new PageBlobClient(await this.access.url(diskId, "Write"), new AnonymousCredential(), options),
       refused: (url) => this.access.refused(url),
-    };
+    });
   }
 
   private find(diskId: string): Promise<Disk | undefined> {

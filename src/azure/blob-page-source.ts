@@ -12,7 +12,8 @@ import { HoldfastFailure } from "../base/failure.ts";
 import { FOOTER_BYTES } from "../base/vhd-footer.ts";
 import type { DiskSource, SnapshotIdentity } from "../ports/disk-source.ts";
 import type { ByteRange } from "../ports/object-store.ts";
-import { azureErrorOf, type FailureWords, failureOf } from "./azure-failures.ts";
+import type { FailureWords } from "./azure-failures.ts";
+import { RenewedBlob } from "./renewed-blob.ts";
 
 /** Servers known to answer a difference wrongly. */
 const CANNOT_DIFF = /azurite/i;
@@ -22,9 +23,7 @@ const DIFF_WINDOW_BYTES = 64 * 2 ** 30;
 const LIST_LIMIT = 10_000;
 /** Holds fewer pages than that. */
 const SMALLEST_WINDOW_BYTES = 4 * 2 ** 20;
-/** Broken answers and refused access are tried again so often, in one go. */
-const ATTEMPTS = 3;
-
+const WHAT = "The snapshot";
 const WORDS: FailureWords = {
   "not-found": { code: "HoldfastSourceGone", message: "The snapshot is gone" },
   denied: { code: "HoldfastSourceDenied", message: "The snapshot may not be read" },
@@ -46,43 +45,12 @@ export async function openPageBlobSource(
   client: () => Promise<PageBlobClient>,
   options: PageBlobSourceOptions,
 ): Promise<DiskSource> {
-  const blob = new RenewedBlob(client, options.refused);
-  const properties = await blob.ask((one) => one.getProperties());
+  const blob = new RenewedBlob({ client, refused: options.refused });
+  const properties = await blob.ask(WHAT, (one) => one.getProperties(), WORDS);
   const server = properties._response.headers.get("server") ?? "";
   const sizeBytes = (properties.contentLength ?? 0) - (options.hasFooter ? FOOTER_BYTES : 0);
   if (sizeBytes <= 0) throw new HoldfastFailure("invalid", "HoldfastSourceEmpty", "The snapshot holds no disk");
   return new PageBlobSource(blob, sizeBytes, !CANNOT_DIFF.test(server), options);
-}
-
-/** Asks a blob whose access may end at any time. */
-class RenewedBlob {
-  private readonly client: () => Promise<PageBlobClient>;
-  readonly refused: ((url: string) => void) | undefined;
-
-  constructor(client: () => Promise<PageBlobClient>, refused: ((url: string) => void) | undefined) {
-    this.client = client;
-    this.refused = refused;
-  }
-
-  async ask<Answer>(work: (blob: PageBlobClient) => Promise<Answer>, alsoUsed?: () => string | undefined) {
-    for (let attempt = 1; ; attempt += 1) {
-      const blob = await this.client();
-      try {
-        return await work(blob);
-      } catch (cause) {
-        if (attempt === ATTEMPTS || !this.isWorthAnother(cause)) throw failureOf(cause, "The snapshot", WORDS);
-        if (azureErrorOf(cause)?.status === 403)
-          for (const url of [blob.url, alsoUsed?.()]) if (url !== undefined) this.refused?.(url);
-      }
-    }
-  }
-
-  private isWorthAnother(cause: unknown): boolean {
-    const error = azureErrorOf(cause);
-    if (error === undefined) return false;
-    // The client repeats what was not answered, but not a body that broke off.
-    return error.status === undefined || (error.status === 403 && this.refused !== undefined);
-  }
 }
 
 class PageBlobSource implements DiskSource {
@@ -123,8 +91,10 @@ class PageBlobSource implements DiskSource {
   }
 
   read({ offset, length }: ByteRange): Promise<Uint8Array> {
-    return this.blob.ask((blob) =>
-      blob.downloadToBuffer(offset, length, { blockSize: length, maxRetryRequestsPerBlock: 5 }),
+    return this.blob.ask(
+      WHAT,
+      (blob) => blob.downloadToBuffer(offset, length, { blockSize: length, maxRetryRequestsPerBlock: 5 }),
+      WORDS,
     );
   }
 
@@ -132,10 +102,11 @@ class PageBlobSource implements DiskSource {
   private async *paged(list: PageLister): AsyncGenerator<ByteRange> {
     let marker: string | undefined;
     do {
-      const page = await this.blob.ask(async (blob) => {
+      const ask = async (blob: PageBlobClient) => {
         const { value } = await list(blob, 0, this.sizeBytes, marker)[Symbol.asyncIterator]().next();
         return value as PageOfRanges | undefined;
-      });
+      };
+      const page = await this.blob.ask(WHAT, ask, WORDS);
       for (const { start, end } of [...(page?.pageRange ?? []), ...(page?.clearRange ?? [])])
         yield* this.within({ offset: start, length: end - start + 1 });
       marker = page?.continuationToken;
@@ -165,12 +136,14 @@ class PageBlobSource implements DiskSource {
   ): Promise<readonly ByteRange[] | undefined> {
     let used: string | undefined;
     const answer = await this.blob.ask(
+      WHAT,
       async (blob) => {
         const earlier = await base();
         if (earlier === undefined || !("url" in earlier)) throw baseGone();
         used = earlier.url;
         return blob.getPageRangesDiffForManagedDisks(offset, length, earlier.url);
       },
+      WORDS,
       () => used,
     );
     const ranges = [...(answer.pageRange ?? []), ...(answer.clearRange ?? [])];
@@ -200,7 +173,7 @@ type PageLister = (
 
 /** The earlier snapshot went while it was compared with: planning anew will find it gone, and compare everything. */
 function baseGone(): HoldfastFailure {
-  return new HoldfastFailure("unavailable", "HoldfastBaseGone", "The earlier snapshot is gone");
+  return new HoldfastFailure("unavailable", BASE_GONE, "The earlier snapshot is gone");
 }
 
 /**
@@ -212,7 +185,8 @@ async function begun(ranges: AsyncGenerator<ByteRange>): Promise<AsyncIterable<B
   try {
     first = await ranges.next();
   } catch (cause) {
-    if (cause instanceof HoldfastFailure && INCOMPARABLE.has(cause.kind)) return undefined;
+    if (cause instanceof HoldfastFailure && (INCOMPARABLE.has(cause.kind) || cause.code === BASE_GONE))
+      return undefined;
     throw cause;
   }
   return (async function* () {
@@ -222,6 +196,7 @@ async function begun(ranges: AsyncGenerator<ByteRange>): Promise<AsyncIterable<B
   })();
 }
 
+const BASE_GONE = "HoldfastBaseGone";
 const INCOMPARABLE = new Set(["invalid", "conflict", "not-found"]);
 
 const alignUp = (bytes: number): number => Math.ceil(bytes / SMALLEST_WINDOW_BYTES) * SMALLEST_WINDOW_BYTES;

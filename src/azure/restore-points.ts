@@ -4,7 +4,7 @@
 // Beginning is a PUT under a name that the caller chose before: repeated, or repeated by another process, it finds its own
 // point and leaves it alone. A point never changes, so whoever reads it reads what was begun.
 
-import type { RestorePoint, RestorePointSourceMetadata } from "@azure/arm-compute";
+import type { DiskRestorePoint, RestorePoint, RestorePointSourceMetadata } from "@azure/arm-compute";
 import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import pMap from "p-map";
 import { HoldfastFailure } from "../base/failure.ts";
@@ -22,7 +22,7 @@ import type { Arm } from "./arm.ts";
 import { asked, found } from "./azure-failures.ts";
 import { openPageBlobSource } from "./blob-page-source.ts";
 import { type DiskAccess, isFamilyLimit } from "./disk-access.ts";
-import { parseTyped } from "./resource-path.ts";
+import { parseResourceId, parseTyped } from "./resource-path.ts";
 import { snapshotCode, snapshotFailure } from "./snapshot-failures.ts";
 import { STORAGE_RETRIES } from "./storage-retries.ts";
 
@@ -123,6 +123,11 @@ export class RestorePoints implements Snapshots {
     this.bases.delete(key);
   }
 
+  async hasCollection({ subscriptionId, resourceGroup, name }: CollectionRef): Promise<boolean> {
+    const { restorePointCollections } = this.arm.compute(subscriptionId);
+    return (await found(name, () => restorePointCollections.get(resourceGroup, name))) !== undefined;
+  }
+
   private find({ collection, name }: SnapshotRef): Promise<RestorePoint | undefined> {
     const { restorePoints } = this.arm.compute(collection.subscriptionId);
     return found(name, () =>
@@ -131,10 +136,9 @@ export class RestorePoints implements Snapshots {
   }
 
   private async ensureCollection({ snapshot: { collection }, machineId, location }: SnapshotRequest): Promise<void> {
+    if (await this.hasCollection(collection)) return;
     const { subscriptionId, resourceGroup, name } = collection;
     const { restorePointCollections } = this.arm.compute(subscriptionId);
-    const known = await found(name, () => restorePointCollections.get(resourceGroup, name));
-    if (known !== undefined) return;
     const group = `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}`;
     const hasGroup = await found(group, () => this.arm.request("GET", group, GROUPS_API_VERSION));
     if (hasGroup === undefined)
@@ -156,23 +160,35 @@ export class RestorePoints implements Snapshots {
     );
     const byId = new Map(points.map((point) => [point.id?.toLowerCase(), point]));
     const { osDisk, dataDisks = [] } = metadata?.storageProfile ?? {};
-    const disks: SnapshotDisk[] = [];
-    for (const disk of [...(osDisk === undefined ? [] : [{ ...osDisk, lun: -1 }]), ...dataDisks]) {
-      const snapshotDiskId = disk.diskRestorePoint?.id;
-      if (snapshotDiskId === undefined) continue;
-      const point = byId.get(snapshotDiskId.toLowerCase());
-      if (point === undefined || (point.completionPercent ?? 100) < 100) return undefined;
-      if (point.snapshotAccessState === "Pending" || point.snapshotAccessState === "InstantAccess") return undefined;
-      disks.push({
+    const all = [...(osDisk === undefined ? [] : [{ ...osDisk, lun: -1 }]), ...dataDisks];
+    const pairs = all.flatMap(({ diskRestorePoint: { id } = {}, ...disk }) =>
+      id === undefined ? [] : [{ id, disk, point: byId.get(id.toLowerCase()) }],
+    );
+    if (!pairs.every(({ point }) => point !== undefined && isReadable(point))) return undefined;
+    return pMap(
+      pairs,
+      async ({ id, disk, point }) => ({
         lun: disk.lun ?? 0,
         name: disk.name ?? "",
-        sizeBytes: (disk.diskSizeGB ?? 0) * GIB,
-        snapshotDiskId,
-        diskUniqueId: point.sourceUniqueId ?? "",
+        sizeBytes: await this.sizeOf(disk.diskSizeGB ?? 0, point?.sourceResourceId),
+        snapshotDiskId: id,
+        diskUniqueId: point?.sourceUniqueId ?? "",
         skuName: disk.managedDisk?.storageAccountType ?? "",
-      });
+      }),
+      { concurrency: AT_ONCE },
+    );
+  }
+
+  /** The restore point knows whole GiB alone; the disk knows bytes, unless it was resized since. */
+  private async sizeOf(sizeGib: number, diskId: string | undefined): Promise<number> {
+    if (diskId !== undefined) {
+      const { subscriptionId, resourceGroup, names } = parseResourceId(diskId);
+      const { disks } = this.arm.compute(subscriptionId);
+      const disk = await found(diskId, () => disks.get(resourceGroup, names[0] ?? ""));
+      if (disk?.diskSizeBytes !== undefined && Math.ceil(disk.diskSizeBytes / GIB) === sizeGib)
+        return disk.diskSizeBytes;
     }
-    return disks;
+    return sizeGib * GIB;
   }
 
   /** The address of an earlier snapshot of the same disk, if it still exists. */
@@ -237,6 +253,10 @@ const CONSISTENCIES: Readonly<Record<string, SnapshotState["consistency"]>> = {
 function stateOf({ provisioningState }: RestorePoint): SnapshotState["state"] {
   if (provisioningState === "Succeeded") return "done";
   return provisioningState === "Failed" || provisioningState === "Canceled" ? "failed" : "pending";
+}
+
+function isReadable({ completionPercent = 100, snapshotAccessState }: DiskRestorePoint): boolean {
+  return completionPercent >= 100 && snapshotAccessState !== "Pending" && snapshotAccessState !== "InstantAccess";
 }
 
 function failureOfPoint({ instanceView }: RestorePoint): { readonly code: string; readonly message: string } {

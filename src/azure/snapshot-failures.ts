@@ -2,11 +2,12 @@
 // what each means). Azure says it in codes and sentences of its own, sometimes at once and sometimes in the failed point.
 
 import { HoldfastFailure } from "../base/failure.ts";
+import type { CatalogCode } from "../domain/failure-catalog.ts";
 
 interface KnownReason {
   /** Of Azure's code, or its message. */
   readonly pattern: RegExp;
-  readonly code: string;
+  readonly code: CatalogCode;
 }
 
 /** The first that fits counts. */
@@ -35,7 +36,7 @@ const KNOWN_REASONS: readonly KnownReason[] = [
       /\bin transition\b|being (?:deleted|updated|deallocated)|not in (?:a )?(?:desirable|running) state|PropertyChangeNotAllowed.*VM/i,
     code: "UserErrorVmNotInDesirableState",
   },
-  { pattern: /source (?:virtual machine )?.*(?:is not found|does not exist)/i, code: "VMNotFoundV2" },
+  { pattern: /source (?:virtual machine )?.*(?:is not found|does not exist)/i, code: "BCMV2VMNotFound" },
 ];
 
 /** The code under which users know a reason; Azure's own where they know none. */

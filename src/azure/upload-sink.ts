@@ -2,23 +2,16 @@
 // request, each with its checksum; the service has them once it answers.
 
 import { createHash } from "node:crypto";
-import type { PageBlobClient } from "@azure/storage-blob";
 import pMap from "p-map";
 import { assert } from "../base/assert.ts";
 import type { DiskSink } from "../ports/disk-sink.ts";
-import { azureErrorOf, failureOf } from "./azure-failures.ts";
+import type { RenewedBlob } from "./renewed-blob.ts";
 
 const PAGE_BYTES = 512;
 const LARGEST_WRITE_BYTES = 4 * 2 ** 20;
 const AT_ONCE = 4;
-const ATTEMPTS = 3;
 
-export interface UploadBlob {
-  client(): Promise<PageBlobClient>;
-  refused(url: string): void;
-}
-
-export function uploadSink(blob: UploadBlob): DiskSink {
+export function uploadSink(blob: RenewedBlob): DiskSink {
   return {
     async write(offset, bytes) {
       assert(offset % PAGE_BYTES === 0, `A disk is written in pages of 512 bytes, not at ${offset}`);
@@ -40,19 +33,11 @@ export function uploadSink(blob: UploadBlob): DiskSink {
   };
 }
 
-export async function writePages(blob: UploadBlob, offset: number, pages: Uint8Array): Promise<void> {
-  const md5 = createHash("md5").update(pages).digest();
-  for (let attempt = 1; ; attempt += 1) {
-    const client = await blob.client();
-    try {
-      await client.uploadPages(pages, offset, pages.length, { transactionalContentMD5: md5 });
-      return;
-    } catch (thrown) {
-      const wasRefused = azureErrorOf(thrown)?.status === 403;
-      if (!wasRefused || attempt === ATTEMPTS) throw failureOf(thrown, `Writing the disk at ${offset}`);
-      blob.refused(client.url);
-    }
-  }
+export function writePages(blob: RenewedBlob, offset: number, pages: Uint8Array): Promise<unknown> {
+  const transactionalContentMD5 = createHash("md5").update(pages).digest();
+  return blob.ask(`Writing the disk at ${offset}`, (client) =>
+    client.uploadPages(pages, offset, pages.length, { transactionalContentMD5 }),
+  );
 }
 
 /** The last page of a disk of odd length ends in zeros. */

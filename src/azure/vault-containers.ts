@@ -18,7 +18,7 @@ export interface VaultPlace {
   readonly redundancy: string;
 }
 
-/** Makes the containers if they are not there. `name` begins with "v-"; the other of the pair begins with "w-". */
+/** Makes the containers if they are not there: `v-<name>` and `w-<name>`. */
 export async function openContainers(
   accounts: VaultAccounts,
   credential: TokenCredential,
@@ -36,6 +36,6 @@ export async function openContainers(
     ? { blobEndpoint: account.replace(/\/$/, ""), credential }
     : parseConnectionString(account);
   const open = (container: string) => createBlobStore(`${blobEndpoint}/${container}`, key);
-  const [archive, state] = await Promise.all([open(name), open(name.replace(/^v-/, "w-"))]);
+  const [archive, state] = await Promise.all([open(`v-${name}`), open(`w-${name}`)]);
   return { archive, state };
 }

@@ -1,5 +1,6 @@
 // A simulated Azure in this process, and the service's own adapters for it, as the machine's managed identity.
 
+import { inspect } from "node:util";
 import type { EstateInput } from "../../localhost/azure/estate/estate-schema.ts";
 import { connectArm } from "../../src/azure/arm.ts";
 import type { RetryLimits } from "../../src/azure/bounded-retries.ts";
@@ -27,6 +28,13 @@ export async function startServiceAzure(estate: Partial<EstateInput> = {}) {
     /** The machines write for so long. */
     live: (ticks: number) => azure.control("POST", "advance-life", { ticks }),
   };
+}
+
+/** All that a log could show of it. */
+export function everythingIn(thrown: unknown): string {
+  const chain: string[] = [];
+  for (let one = thrown; one instanceof Error; one = one.cause) chain.push(one.message, one.stack ?? "", String(one));
+  return [...chain, inspect(thrown, { depth: 20, showHidden: true }), JSON.stringify(thrown)].join("\n");
 }
 
 export type ServiceAzure = Awaited<ReturnType<typeof startServiceAzure>>;

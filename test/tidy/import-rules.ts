@@ -105,10 +105,20 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   },
   {
     folder: "functions",
-    mayImport: ["src/wiring.ts", "src/api", "src/control", "src/activities", "orchestrations", "package.json"],
+    mayImport: [
+      "src/wiring.ts",
+      "src/api",
+      "src/control",
+      "src/activities",
+      "src/ports",
+      "src/base",
+      "orchestrations",
+      "package.json",
+    ],
     packages: ["@azure/functions", "durable-functions"],
     reason:
-      "a trigger parses, calls one function of src and returns; the work is where it can be tested without a host",
+      "a trigger parses, calls one function of src and returns; beside the triggers lies the one adapter that needs an " +
+      "invocation's own client",
   },
   {
     folder: "localhost",

@@ -111,6 +111,9 @@ export const WAITING_FOR_USE: Readonly<Record<string, string>> = {
   "src/control/rows/point-row.ts": "the use cases of the service",
   "src/control/rows/work-rows.ts": "the use cases of the service",
   "orchestrations/contracts.ts": "the orchestrations and activities",
+  "functions/api.ts": "the wiring, which opens the API and registers it",
+  "src/azure/arm-role-assignments.ts": "the wiring, which opens the API",
+  "src/azure/web-key-sets.ts": "the wiring, which opens the API",
 };
 
 export const unusedFileRule: TidyRule = {
