@@ -8,8 +8,8 @@ import { type BackupWork, JOB_ROWS, type JobBody, jobPlace, newBackupWork } from
 import type { PointBody } from "../../src/control/rows/point-row.ts";
 import { insertRow } from "../../src/control/rows/row-kind.ts";
 import { jobIdOf, pointWireIdOf } from "../../src/domain/job-id.ts";
-import { parseItemId, parseTransferId } from "../../src/vault/format/names.ts";
 import type { Manifest } from "../../src/vault/format/manifest.ts";
+import { parseItemId, parseTransferId } from "../../src/vault/format/names.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
 import { readManifest } from "../../src/vault/points.ts";
 import { GROUP } from "../localhost/azure/support/azure.ts";
@@ -20,7 +20,11 @@ const STAGING = `${GROUP}/providers/Microsoft.Storage/storageAccounts/demostagin
 let nonce = 0;
 
 /** An on-demand backup, without the refusals of the use case: two may be started at once. */
-export async function startBackup(service: TestService, item: ItemBody, more: Partial<BackupWork> = {}): Promise<string> {
+export async function startBackup(
+  service: TestService,
+  item: ItemBody,
+  more: Partial<BackupWork> = {},
+): Promise<string> {
   const now = service.now();
   const id = jobIdOf({ kind: "Backup", subject: item.name, at: now, nonce: String(nonce++) });
   const backup = newBackupWork({

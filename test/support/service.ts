@@ -8,7 +8,7 @@ import { ACTIVITIES } from "../../src/activities/catalog.ts";
 import { type ActivityDeps, TransferSessions } from "../../src/activities/transfer-session.ts";
 import { azureMachines } from "../../src/azure/azure-machines.ts";
 import { azureSnapshots } from "../../src/azure/azure-snapshots.ts";
-import { AzureTargetDisks } from "../../src/azure/azure-target-disks.ts";
+import { azureTargetDisks } from "../../src/azure/azure-target-disks.ts";
 import { DiskAccess } from "../../src/azure/disk-access.ts";
 import { reconcileJobs } from "../../src/control/reconcile.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "../../src/control/rows/item-row.ts";
@@ -255,7 +255,7 @@ function portsOf(cloud: ServiceAzure | MemoryCloud): () => CloudPorts {
   return () => {
     const arm = cloud.connect();
     const access = new DiskAccess(arm);
-    const targets = new AzureTargetDisks(arm, access);
+    const targets = azureTargetDisks(arm, access);
     return { machines: azureMachines(arm), snapshots: azureSnapshots(arm, access), targets };
   };
 }
