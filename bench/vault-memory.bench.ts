@@ -28,11 +28,14 @@ function memoryBench(name: string, what: string): Bench {
         await diskImage();
       }
       const folder = mkdtempSync(join(benchFolder(), "memory-"));
-      const backup = await inChild("backup", name, folder);
-      const restore = await inChild("restore", name, folder);
-      rmSync(folder, { recursive: true });
-      if (backup.dataBytes !== restore.dataBytes) throw new Error("not everything was restored");
-      return [rowOf("backup", name, backup), rowOf("restore", name, restore)];
+      try {
+        const backup = await inChild("backup", name, folder);
+        const restore = await inChild("restore", name, folder);
+        if (backup.dataBytes !== restore.dataBytes) throw new Error("not everything was restored");
+        return [rowOf("backup", name, backup), rowOf("restore", name, restore)];
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
     },
   };
 }

@@ -46,7 +46,12 @@ export const peers: Bench = {
     const names = ["holdfast", ...["restic", "borg"].filter((name) => lacks(name) === undefined)];
     const figures = new Map(names.map((name) => [name, newFigures()]));
     for (let turn = 0; turn < ROUNDS; turn++) {
-      await playRound(image, turn % 2 === 0 ? names : names.toReversed(), figures);
+      const folder = mkdtempSync(join(benchFolder(), "peers-"));
+      try {
+        await playRound(folder, image, turn % 2 === 0 ? names : names.toReversed(), figures);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
     }
     return describe(figures);
   },
@@ -56,8 +61,12 @@ function newFigures(): Figures {
   return { first: [], second: [], restore: [], restoreEnded: [], storedBytes: 0, addedBytes: 0, isEqual: false };
 }
 
-async function playRound(image: string, names: readonly string[], figures: ReadonlyMap<string, Figures>) {
-  const folder = mkdtempSync(join(benchFolder(), "peers-"));
+async function playRound(
+  folder: string,
+  image: string,
+  names: readonly string[],
+  figures: ReadonlyMap<string, Figures>,
+) {
   const make: Record<string, (folder: string) => BackupProgram> = { holdfast, restic, borg };
   const programs = names.map((name) => (make[name] as (folder: string) => BackupProgram)(join(folder, name)));
   const of = (program: BackupProgram) => figures.get(program.name) as Figures;
@@ -95,7 +104,6 @@ async function playRound(image: string, names: readonly string[], figures: Reado
       rmSync(target, { recursive: true });
     }
   });
-  rmSync(folder, { recursive: true });
 }
 
 function describe(figures: ReadonlyMap<string, Figures>): BenchRow[] {
