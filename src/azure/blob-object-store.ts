@@ -15,7 +15,10 @@ import {
 } from "@azure/storage-blob";
 import { HoldfastFailure } from "../base/failure.ts";
 import type { ByteRange, ObjectContent, ObjectPage, ObjectStore, StoredObject } from "../ports/object-store.ts";
+
 import { azureErrorOf, failureOf } from "./azure-failures.ts";
+
+import { parseAccount } from "./connection-string.ts";
 
 type Credential = NonNullable<Parameters<typeof newPipeline>[0]>;
 
@@ -42,25 +45,11 @@ export interface StorageAccount {
 
 /** The parts of a connection string that blobs need. */
 export function parseConnectionString(text: string): StorageAccount {
-  const parts = new Map(
-    text.split(";").flatMap((part) => {
-      const equals = part.indexOf("=");
-      return equals < 0 ? [] : [[part.slice(0, equals).trim().toLowerCase(), part.slice(equals + 1).trim()] as const];
-    }),
-  );
-  const name = parts.get("accountname");
-  const key = parts.get("accountkey");
-  if (!name || !key) {
-    throw new HoldfastFailure(
-      "invalid",
-      "HoldfastConnectionString",
-      "The connection string lacks AccountName or AccountKey",
-    );
-  }
-  const protocol = parts.get("defaultendpointsprotocol") ?? "https";
-  const endpoint =
-    parts.get("blobendpoint") ?? `${protocol}://${name}.blob.${parts.get("endpointsuffix") ?? "core.windows.net"}`;
-  return { blobEndpoint: endpoint.replace(/\/$/, ""), credential: new StorageSharedKeyCredential(name, key) };
+  const account = parseAccount(text);
+  return {
+    blobEndpoint: account.endpointOf("blob"),
+    credential: new StorageSharedKeyCredential(account.name, account.key),
+  };
 }
 
 class BlobObjectStore implements ObjectStore {

@@ -83,7 +83,8 @@ async function takeSnapshot(world: World, call: Call): Promise<Answer> {
   const { volume } = diskOf(world, call);
   const id = world.disks.newId();
   const blob = pathOf(call);
-  const time = await world.disks.atRest([volume], async () => {
+  const resting = () => [volume];
+  const time = await world.disks.atRest(resting, async () => {
     const now = timeNotTaken(world, blob);
     const value: BlobSnapshot = { blob, time: now, volume: id, metadata: metadataOf(call) };
     await world.state.commit([
