@@ -172,7 +172,10 @@ describe("A snapshot of a running machine", () => {
 
   it("of a disk that grew holds the new end, and what changed there", async () => {
     const first = await taken("web-01", "small");
-    await azure.compute().disks.update("demo", "web-01_OsDisk", { diskSizeGB: 2 }, POLL);
+    const { disks, virtualMachines } = azure.compute();
+    await virtualMachines.deallocate("demo", "web-01", POLL);
+    await disks.update("demo", "web-01_OsDisk", { diskSizeGB: 2 }, POLL);
+    await virtualMachines.start("demo", "web-01", POLL);
     await azure.live(10);
     const second = await taken("web-01", "grown");
     const [older, newer] = [await open(first, -1), await open(second, -1)];
