@@ -120,6 +120,20 @@ describe("az", () => {
     expect((await test.send("DELETE", VAULT, undefined, AZ)).status).toBe(204);
   });
 
+  it("leaves alone what it does not know: the interval of a policy that it writes back", async () => {
+    const path = `${VAULT}/backupPolicies/DefaultPolicy`;
+    const interval = { properties: { everyMinutes: 5 } };
+    expect((await test.send("PUT", `${path}/everyMinutes`, interval, AZ)).status).toBe(200);
+    const policy = await get(path);
+    expect((await test.send("PUT", path, policy, AZ)).status).toBe(200);
+    expect((await get(`${path}/everyMinutes`)).properties.everyMinutes).toBe(5);
+    expect((await get(path)).properties.nextRunTime).toBe("2026-03-01T12:05:00.000Z");
+    expect((await test.send("DELETE", `${path}/everyMinutes`, undefined, AZ)).status).toBe(200);
+    expect((await get(`${path}/everyMinutes`)).properties.everyMinutes).toBeNull();
+    const never = await test.send("PUT", `${path}/everyMinutes`, { properties: { everyMinutes: 0 } }, AZ);
+    expect([never.status, never.body.error.code]).toEqual([400, "BMSUserErrorInvalidPolicyInput"]);
+  });
+
   it("creates a vault that is there, and asks whether a machine is protected", async () => {
     const again = await test.send("PUT", VAULT, { location: "West Europe", properties: {} }, AZ);
     expect(again.status).toBe(200);
