@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import type { ItemBody } from "../../control/rows/item-row.ts";
-import { oneOf, optional, text } from "./text.ts";
+import { oneOf, optional, resourceId, text } from "./text.ts";
 
 export type DiskChoice = ItemBody["disks"];
 
@@ -21,7 +21,7 @@ const exclusion = z.object({ diskLunList: luns, isInclusionList: z.boolean() });
 
 const properties = z.object({
   protectedItemType: oneOf(MACHINE_TYPES),
-  sourceResourceId: optional(text),
+  sourceResourceId: optional(resourceId),
   policyId: optional(text),
   protectionState: optional(
     oneOf(["IRPending", "Protected", "ProtectionError", "ProtectionStopped", "ProtectionPaused", "BackupsSuspended"]),

@@ -144,5 +144,7 @@ describe("az", () => {
     await protect();
     const after = await test.send("POST", path, asked, AZ);
     expect(after.body).toMatchObject({ protectionStatus: "Protected", vaultId: VAULT });
+    const elsewhere = { ...asked, resourceId: MACHINE.id.replace(SUBSCRIPTION, "another") };
+    expect((await test.send("POST", path, elsewhere, AZ)).status).toBe(400);
   });
 });
