@@ -62,6 +62,7 @@ describe("az", () => {
     const { properties } = await get(ITEM);
     for (const { recommendations } of properties.healthDetails) expect(recommendations).toEqual([]);
     expect(properties.workloadType).toBe("VM");
+    expect(properties.nextRunTime).toBe(policy.properties.nextRunTime);
     await get(`${VAULT}/backupEncryptionConfigs/backupResourceEncryptionConfig`);
     expect(await get(`${VAULT}/backupResourceGuardProxies`)).toEqual({ value: [] });
   });
