@@ -17,7 +17,7 @@ import { accepted, resourcePlaces, vaultPlaces } from "../long-running.ts";
 import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
 import { backupBody } from "../wire/backup-request.ts";
-import { type ItemWish, itemPathOf, protectedItemBody, renderItem } from "../wire/protected-item.ts";
+import { healthStatusOf, type ItemWish, itemPathOf, protectedItemBody, renderItem } from "../wire/protected-item.ts";
 import { type InVault, itemNamesOf, itemOf, sameText, vaultOf } from "./in-vault.ts";
 
 export const ITEM_ROUTES: readonly Route[] = [
@@ -164,7 +164,7 @@ function admits(filter: Filter, item: ItemBody): boolean {
     filter.admits("fabricName", "Azure") &&
     filter.admits("friendlyName", item.machineName) &&
     filter.admits("policyName", item.policy ?? "") &&
-    filter.admits("healthState", item.lastBackup?.status === "Failed" ? "ActionRequired" : "Passed") &&
+    filter.admits("healthState", healthStatusOf(item)) &&
     (container === undefined || isContainer(item.containerName, container))
   );
 }
