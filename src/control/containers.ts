@@ -145,9 +145,9 @@ async function standContainer(
   names: VmNameParts,
   about: Omit<Container, "name">,
 ): Promise<void> {
-  const { createdAt: vaultCreatedAt } = owner;
+  const { incarnation: vaultIncarnation } = owner;
   const registeredAt = deps.clock.now().toISOString();
-  const body: ContainerBody = { name: renderContainerName(names), ...about, registeredAt, vaultCreatedAt };
+  const body: ContainerBody = { name: renderContainerName(names), ...about, registeredAt, vaultIncarnation };
   if (await insertRow(deps.tables, CONTAINER_ROWS, placeOf(vault, names), body)) return;
   const held = await readRow(deps.tables, CONTAINER_ROWS, placeOf(vault, names));
   if (held && !isOf(owner, held.body)) await replaceRow(deps.tables, CONTAINER_ROWS, held, body);
@@ -181,7 +181,7 @@ function containerOf({ containerName: name, machineKind, machineId, machineName 
   return { name, machineKind, machineId, machineName };
 }
 
-const isOf = (owner: VaultBody, container: ContainerBody): boolean => container.vaultCreatedAt === owner.createdAt;
+const isOf = (owner: VaultBody, container: ContainerBody): boolean => container.vaultIncarnation === owner.incarnation;
 
 const placeOf = (vault: VaultKey, names: VmNameParts) => containerPlace(vault, renderContainerName(names));
 
