@@ -33,8 +33,9 @@ export async function putPolicy(
 ): Promise<{ readonly policy: PolicyBody; readonly isNew: boolean }> {
   requirePolicyName(name);
   for (;;) {
-    const { body: owner } = await requireVault(deps, vault);
+    // Before the vault: so what a later vault of the name has put there is never taken for a leftover, and replaced.
     const found = await readRow(deps.tables, POLICY_ROWS, policyPlace(vault, name));
+    const { body: owner } = await requireVault(deps, vault);
     const before = found && isOf(owner, found.body) ? found : undefined;
     if (before) {
       const next = editedPolicy(deps, owner, before.body, written);

@@ -50,7 +50,7 @@ export async function createOrUpdateVault(
   const place = vaultPlace(vaultKeyOf(ref.subscriptionId, ref.name));
   const isNew = await insertRow(deps.tables, VAULT_ROWS, place, newVault(deps, ref, request));
   const found = await readRow(deps.tables, VAULT_ROWS, place);
-  if (!found) throw deletedMeanwhile(ref);
+  if (!found) throw deletedMeanwhile(ref.name);
   requireSamePlace(found.body, ref, request.location);
   if (!found.body.isReady) return { vault: await complete(deps, found), isNew: true };
   if (isNew) return { vault: found, isNew };
@@ -139,16 +139,21 @@ async function complete(deps: ControlDeps, held: Held<VaultBody>): Promise<Held<
   if (ready) return ready;
   const found = await readRow(deps.tables, VAULT_ROWS, held);
   if (found?.body.incarnation === held.body.incarnation && found.body.isReady) return found;
-  throw deletedMeanwhile(held.body);
+  throw deletedMeanwhile(held.body.name);
 }
 
-/** In place of what an earlier vault of the name has left, which somebody else may be tidying up at this moment. */
+/**
+ * In place of what an earlier vault of the name has left. Read first, then looked whether the vault is still the one, then
+ * swapped from what was read: so what a later vault of the name has put there is never taken for a leftover.
+ */
 async function standPolicy(deps: ControlDeps, vault: VaultKey, policy: PolicyBody): Promise<void> {
   const place = policyPlace(vault, policy.name);
   for (;;) {
     if (await insertRow(deps.tables, POLICY_ROWS, place, policy)) return;
     const found = await readRow(deps.tables, POLICY_ROWS, place);
     if (found?.body.vaultIncarnation === policy.vaultIncarnation) return;
+    const owner = await readRow(deps.tables, VAULT_ROWS, vaultPlace(vault));
+    if (owner?.body.incarnation !== policy.vaultIncarnation) throw deletedMeanwhile(vault.split("/")[1] ?? "");
     if (found && (await replaceRow(deps.tables, POLICY_ROWS, found, policy))) return;
   }
 }
@@ -255,7 +260,7 @@ function vaultNotFound(name: string, resourceGroup: string | undefined): Holdfas
   );
 }
 
-function deletedMeanwhile({ name }: { readonly name: string }): HoldfastFailure {
+function deletedMeanwhile(name: string): HoldfastFailure {
   return new HoldfastFailure("conflict", "HoldfastVaultBeingDeleted", `The vault ${name} was just deleted`, {
     hint: "Try again.",
   });

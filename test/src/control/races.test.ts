@@ -214,9 +214,13 @@ describe.each(WITH_FAULTS)("Requests that meet, %s:", (_, faults) => {
   it("a vault that is created and deleted at once is whole, or not there", { timeout: PATIENCE_MS }, async () => {
     const ref = { ...VAULT_REF, name: "vault-3" };
     const create = (name: string) => actor(name, (deps) => createOrUpdateVault(deps, ref, { location: REGION }));
-    const remove = actor("delete", (deps) => deleteVault(deps, ref));
+    const again = actor("create, delete, create", async (deps) => {
+      await createOrUpdateVault(deps, ref, { location: REGION });
+      await deleteVault(deps, ref);
+      await createOrUpdateVault(deps, ref, { location: REGION });
+    });
     await exploreRace({
-      ...{ world: await makeWorld(), vaults: [], actors: [create("one"), create("other"), remove], ...faults },
+      ...{ world: await makeWorld(), vaults: [], actors: [create("one"), again], ...faults },
       ...{ maxPreemptions: Math.min(faults.maxPreemptions ?? 3, 3) },
       checkEnd: async (deps, _outcomes, isSettled) => {
         const key = `${SUBSCRIPTION}/vault-3`;
