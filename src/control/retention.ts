@@ -8,6 +8,7 @@ import { HoldfastFailure } from "../base/failure.ts";
 import { type PointPlan, planExpiry, type RetainedPoint, type RetentionFacts } from "../domain/retention.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
 import { type Deletion, deletePoint } from "../vault/point-states.ts";
+import { forEachVault } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { ITEM_ROWS, type ItemBody } from "./rows/item-row.ts";
 import { JOB_ROWS, jobPlace } from "./rows/job-row.ts";
@@ -16,6 +17,10 @@ import { POLICY_ROWS, policyPlace } from "./rows/policy-row.ts";
 import { changeRow, listRows, readRow, removeRow } from "./rows/row-kind.ts";
 import { VAULT_ROWS, vaultPlace } from "./rows/vault-row.ts";
 import { CAPTURE_ROWS, capturePlace } from "./rows/work-rows.ts";
+
+export function retainVaults(deps: ControlDeps): Promise<void> {
+  return forEachVault(deps, ({ key }) => retainVault(deps, key));
+}
 
 /** One pass over all items of a vault. A point that cannot go today is tried again by the next pass. */
 export async function retainVault(deps: ControlDeps, vault: string): Promise<void> {

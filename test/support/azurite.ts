@@ -19,12 +19,20 @@ const ACCOUNT = "devstoreaccount1";
 const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const HOST = "127.0.0.1";
 
-export async function startAzurite(options: { readonly folder?: string } = {}): Promise<Azurite> {
+export interface AzuriteOptions {
+  readonly folder?: string;
+  /** Names and keys of accounts besides its own. */
+  readonly accounts?: Readonly<Record<string, string>>;
+}
+
+export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const program = createRequire(import.meta.url).resolve("azurite/dist/src/azurite.js");
   const where = options.folder === undefined ? ["--inMemoryPersistence"] : ["--location", options.folder];
   const ports = ["blob", "queue", "table"].flatMap((service) => [`--${service}Host`, HOST, `--${service}Port`, "0"]);
   const args = [program, ...ports, "--silent", "--skipApiVersionCheck", "--disableTelemetry", ...where];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const accounts = Object.entries({ [ACCOUNT]: KEY, ...options.accounts }).map(([name, key]) => `${name}:${key}`);
+  const env = { ...process.env, AZURITE_ACCOUNTS: accounts.join(";") };
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const urls = await listeningUrls(child);
   const blobEndpoint = `${urls.blob}/${ACCOUNT}`;
   const tableEndpoint = `${urls.table}/${ACCOUNT}`;
