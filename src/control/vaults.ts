@@ -121,7 +121,7 @@ export async function deleteVault(deps: ControlDeps, ref: VaultRef): Promise<"de
   }
 }
 
-/** Nothing reads them any more, since they carry the time of a vault that is gone: this only tidies up. */
+/** Nothing reads them any more, since they are of a vault that is gone: this only tidies up. */
 async function dropPolicies(deps: ControlDeps, vault: VaultKey, { incarnation }: VaultBody): Promise<void> {
   for await (const held of listRows(deps.tables, POLICY_ROWS, vault)) {
     if (held.body.vaultIncarnation === incarnation) await removeHeldRow(deps.tables, POLICY_ROWS, held);
