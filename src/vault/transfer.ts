@@ -57,6 +57,8 @@ export interface Backup {
   /** Another item whose disks may hold the same blocks. */
   readonly relative?: ItemId;
   readonly onProgress?: (progress: Progress) => void;
+  /** Shared with other transfers of this process, whose memory is bounded as a whole; absent: this one's own. */
+  readonly packBuffers?: PackBuffers;
 }
 
 export interface Progress {
@@ -231,7 +233,7 @@ export class OpenTransfer {
       parent: parent?.parent.tree,
       relative: this.relativeDiskOf(source, chunkBytes),
       compressionLevel: vault.record.defaults.compressionLevel,
-      packBuffers: new PackBuffers(),
+      packBuffers: this.backup.packBuffers ?? new PackBuffers(),
       onChunk: (rawBytes) => this.progress(rawBytes),
     };
     this.totalBytes += plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
