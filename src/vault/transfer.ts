@@ -11,6 +11,7 @@ import { PackCounts } from "./format/pack-counts.ts";
 import { type DiskPlan, decodePlan, encodePlan } from "./format/plan.ts";
 import { nodeRefToJson } from "./format/schema.ts";
 import { treeShapeOf } from "./format/tree-shape.ts";
+import { healOlderPoints } from "./heal.ts";
 import { mapInOrder } from "./in-order.ts";
 import { IndexTree } from "./index-tree.ts";
 import { findPoint, type ListedPoint, newestPoint } from "./list-points.ts";
@@ -146,6 +147,7 @@ class TransferRun {
       packCounts: disks.map(({ counts }) => counts),
       written: disks.flatMap(({ done }) => done.flatMap((work) => work.packs)),
     });
+    for (const { work, plan } of planned) await healOlderPoints(work, changedLeaves(work, plan));
     await releaseTransfer(this.vault, this.point);
     return committed;
   }
