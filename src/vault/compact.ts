@@ -17,7 +17,6 @@
 
 import { HoldfastFailure } from "../base/failure.ts";
 import { listPins } from "./collect.ts";
-import type { ListedPins } from "./collection-margins.ts";
 import {
   type ItemId,
   type PackId,
@@ -85,20 +84,11 @@ export interface CompactedPack {
 
 /** What compacting would do now, by the points' lists of packs and the packs' own tables. Changes nothing. */
 export async function planCompaction(vault: Vault): Promise<CompactionPlan> {
-  const standing = await listOwners(vault);
   const dropping = await listDropping(vault);
-  const pins = await listPins(vault);
-  const pinned = await packsPinned(vault, pins);
-  const { counts, points } = await countUses(vault, standing);
+  const inUse = await listInUse(vault);
+  const plan = await planAround(vault, inUse);
   await refuseIfOthersDropped(vault, dropping);
-  const packs: PackCompaction[] = [];
-  let pinnedPacks = 0;
-  for (const { pack, live } of counts.values()) {
-    if (pinned.has(packKey(pack)) || pins.transfers.has(pack.transfer)) pinnedPacks++;
-    else packs.push(...(await weigh(vault, pack, live)));
-  }
-  packs.sort((left, right) => right.deadBytes - left.deadBytes);
-  return { packs, deadBytes: packs.reduce((sum, { deadBytes }) => sum + deadBytes, 0), pinnedPacks, points };
+  return plan;
 }
 
 export async function compact(vault: Vault): Promise<Compaction> {
@@ -126,7 +116,7 @@ async function listOwners(vault: Vault): Promise<ReadonlySet<TransferId>> {
 }
 
 /** Step 1. */
-export async function listDropping(vault: Vault): Promise<ReadonlySet<string>> {
+async function listDropping(vault: Vault): Promise<ReadonlySet<string>> {
   const dropping = new Set<string>();
   for await (const { name } of listObjects(vault.state, STATES_PREFIX)) {
     if ((await readState(vault, parseStateName(name)))?.body.droppingSince) dropping.add(name);
@@ -134,13 +124,33 @@ export async function listDropping(vault: Vault): Promise<ReadonlySet<string>> {
   return dropping;
 }
 
-/** Step 2: what the points that pins name have, read now, while they stand. */
-async function packsPinned(vault: Vault, pins: ListedPins): Promise<ReadonlySet<string>> {
-  const pinned = new Set<string>();
-  for (const point of pins.points.values()) {
-    for (const { pack } of await usesOf(vault, point)) pinned.add(packKey(pack));
+export interface PacksInUse {
+  readonly transfers: ReadonlySet<TransferId>;
+  /** By key: all packs of the points that pins name. */
+  readonly packs: ReadonlySet<string>;
+}
+
+/** Step 2. The points' lists are read now, while the points stand. */
+async function listInUse(vault: Vault): Promise<PacksInUse> {
+  const { transfers, points } = await listPins(vault);
+  const packs = new Set<string>();
+  for (const point of points.values()) {
+    for (const { pack } of await usesOf(vault, point)) packs.add(packKey(pack));
   }
-  return pinned;
+  return { transfers, packs };
+}
+
+/** Step 3, and what the tables of the packs say to it. */
+export async function planAround(vault: Vault, inUse: PacksInUse): Promise<CompactionPlan> {
+  const { counts, points } = await countUses(vault, await listOwners(vault));
+  const packs: PackCompaction[] = [];
+  let pinnedPacks = 0;
+  for (const { pack, live } of counts.values()) {
+    if (inUse.packs.has(packKey(pack)) || inUse.transfers.has(pack.transfer)) pinnedPacks++;
+    else packs.push(...(await weigh(vault, pack, live)));
+  }
+  packs.sort((left, right) => right.deadBytes - left.deadBytes);
+  return { packs, deadBytes: packs.reduce((sum, { deadBytes }) => sum + deadBytes, 0), pinnedPacks, points };
 }
 
 interface Uses {
@@ -149,7 +159,6 @@ interface Uses {
   live: number;
 }
 
-/** Step 3. */
 async function countUses(vault: Vault, standing: ReadonlySet<TransferId>) {
   const counts = new Map<string, Uses>();
   const points: PointId[] = [];
@@ -197,7 +206,7 @@ function addUses(counts: Map<string, Uses>, most: ReadonlyMap<string, { pack: Pa
 }
 
 /** Step 4. */
-export async function refuseIfOthersDropped(vault: Vault, before: ReadonlySet<string>): Promise<void> {
+async function refuseIfOthersDropped(vault: Vault, before: ReadonlySet<string>): Promise<void> {
   for (const name of await listDropping(vault)) if (!before.has(name)) throw pointIsGoing(name);
 }
 
