@@ -15,7 +15,7 @@ import { healOlderPoints } from "./heal.ts";
 import { mapInOrder } from "./in-order.ts";
 import { IndexTree } from "./index-tree.ts";
 import { findPoint, type ListedPoint, newestPoint } from "./list-points.ts";
-import { createOrAdopt, isKind, readIfPresent, seal, unseal } from "./objects.ts";
+import { createOrAdopt, isKind, listObjects, readIfPresent, seal, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
 import { type ParentDisk, planDisk } from "./plan-disk.ts";
 import {
@@ -161,6 +161,7 @@ class TransferRun {
     const damage = await readDamage(vault);
     const name = planName(point.transfer, ordinal);
     const earlier = await readIfPresent(vault.state, name);
+    if (!earlier) await refuseIfStarted(vault, point, ordinal);
     const made = earlier ? undefined : await planAround(source, shape, candidate?.parent, damage);
     const body = earlier?.body ?? (await createOrAdopt(vault.state, name, this.sealPlan(made as DiskPlan)));
     const plan = decodePlan(unseal(vault, { kind: "plan", ...point }, body));
@@ -255,6 +256,15 @@ class TransferRun {
   private progress(rawBytes: number): void {
     this.doneBytes += rawBytes;
     this.backup.onProgress?.({ doneBytes: this.doneBytes, totalBytes: this.totalBytes });
+  }
+}
+
+/** Slices are numbers within a plan: fragments made by one that is lost mean something else in the next. */
+async function refuseIfStarted(vault: Vault, { transfer }: PointId, ordinal: number): Promise<void> {
+  for await (const { name } of listObjects(vault.state, fragmentName(transfer, ordinal, 0).slice(0, -1))) {
+    throw new HoldfastFailure("corrupt", "HoldfastPlanLost", `${name} was made by a plan that is gone`, {
+      hint: "Back up again from the beginning.",
+    });
   }
 }
 
