@@ -1,5 +1,6 @@
-// A whole backup in one process, from disks to a committed point: what the command line runs, and what the service runs
-// step by step as activities. Every step adopts what an earlier execution of the same transfer has done.
+// A backup from disks to a committed point, step by step: the command line runs the steps in one process, the service each
+// in an activity of its own, wherever that happens to run. Every step adopts what an earlier execution of it has done, so
+// that it may be repeated, run twice at once, or go on after a crash.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
@@ -32,6 +33,7 @@ import { type DiskTransfer, readFragment, writeSlice } from "./write-slice.ts";
 
 /** Two slices at once keep both cores busy; each holds at most three packs. */
 const SLICES_AT_ONCE = 1;
+const FRAGMENTS_AHEAD = 8;
 
 export interface BackupDisk {
   readonly source: DiskSource;
@@ -74,11 +76,26 @@ export async function runBackup(vault: Vault, backup: Backup, transfer: Transfer
     await releaseTransfer(vault, point);
     return content.manifest;
   }
+  const open = await openTransfer(vault, backup, transfer);
+  const planned: DiskPlan[] = [];
+  for (const disk of backup.disks.keys()) planned.push(await open.planDisk(disk));
+  for (const [disk, { slices }] of planned.entries()) {
+    const written = mapInOrder(slices.keys(), SLICES_AT_ONCE, (slice) => open.writeSlice(disk, slice));
+    for await (const _ of written);
+    await open.sealDisk(disk);
+  }
+  const manifest = await open.commit();
+  await releaseTransfer(vault, point);
+  return manifest;
+}
+
+/** Pins the transfer, if that has not been done, and finds what it builds on. */
+export async function openTransfer(vault: Vault, backup: Backup, transfer: TransferId): Promise<OpenTransfer> {
+  const point: PointId = { item: backup.item, transfer };
   const { parent, relative } = await chooseSources(vault, backup, transfer);
   const borrowed = [parent, relative].flatMap((listed) => (listed ? [listed.point] : []));
   await beginTransfer(vault, point, borrowed);
-  const run = new TransferRun(vault, backup, point, parent, relative);
-  return run.run();
+  return new OpenTransfer(vault, backup, point, parent, relative);
 }
 
 /** What the transfer builds on: decided once, by its pin. */
@@ -104,18 +121,35 @@ function usable(vault: Vault, listed: ListedPoint | undefined | ""): ListedPoint
   return listed && listed.manifest.keyId === vault.activeKey.keyId ? listed : undefined;
 }
 
+/** The same disk in the parent point. */
+interface ParentCandidate {
+  readonly parent: ParentDisk;
+  readonly point: PointId;
+  readonly disk: ManifestDisk;
+  readonly ordinal: number;
+}
+
+interface CompleteDisk {
+  readonly disk: ManifestDisk;
+  readonly counts: PackCounts;
+  readonly done: readonly WorkDone[];
+}
+
+/** A disk of a transfer whose plan stands. */
 interface PlannedDisk {
   readonly work: DiskTransfer;
   readonly plan: DiskPlan;
   readonly inherited: PackCounts | undefined;
 }
 
-class TransferRun {
+/** A transfer that is under way. Disks are named by their position among the backup's. */
+export class OpenTransfer {
   private readonly vault: Vault;
   private readonly backup: Backup;
   private readonly point: PointId;
   private readonly parent: ListedPoint | undefined;
   private readonly relative: ListedPoint | undefined;
+  private readonly planned = new Map<number, Promise<PlannedDisk>>();
   private doneBytes = 0;
   private totalBytes = 0;
 
@@ -133,13 +167,28 @@ class TransferRun {
     this.relative = relative;
   }
 
-  async run(): Promise<Manifest> {
-    const parentPacks = this.parent && (await readPointPacks(this.vault, this.parent.point));
-    const planned: PlannedDisk[] = [];
-    for (const ordinal of this.backup.disks.keys()) planned.push(await this.plan(ordinal, parentPacks));
-    this.totalBytes = planned.reduce((sum, { plan }) => sum + dirtyBytesOf(plan), 0);
-    const disks: { disk: ManifestDisk; counts: PackCounts; done: readonly WorkDone[] }[] = [];
-    for (const [ordinal, disk] of planned.entries()) disks.push(await this.transferDisk(ordinal, disk));
+  /** Decides what of a disk has to be read, once and for all. */
+  async planDisk(disk: number): Promise<DiskPlan> {
+    return (await this.disk(disk)).plan;
+  }
+
+  /** Answers how much of what the disk's plan wants read lies up to the end of this slice. */
+  async writeSlice(disk: number, slice: number): Promise<number> {
+    const { work, plan } = await this.disk(disk);
+    await writeSlice(work, slice);
+    return plan.slices.slice(0, slice + 1).reduce((sum, { dirtyBytes }) => sum + dirtyBytes, 0);
+  }
+
+  /** All slices of the disk are written by now. */
+  async sealDisk(disk: number): Promise<void> {
+    const { work, plan } = await this.disk(disk);
+    await sealDisk(work, changedLeaves(work, plan));
+  }
+
+  /** All disks are sealed by now. The point exists when this resolves; its pin is still there. */
+  async commit(): Promise<Manifest> {
+    const disks: CompleteDisk[] = [];
+    for (const disk of this.backup.disks.keys()) disks.push(await this.complete(disk));
     const committed = await commitTransfer(this.vault, {
       point: this.point,
       key: this.vault.activeKey,
@@ -147,12 +196,26 @@ class TransferRun {
       packCounts: disks.map(({ counts }) => counts),
       written: disks.flatMap(({ done }) => done.flatMap((work) => work.packs)),
     });
-    for (const { work, plan } of planned) await healOlderPoints(work, changedLeaves(work, plan));
-    await releaseTransfer(this.vault, this.point);
+    for (const disk of this.backup.disks.keys()) await this.healOlderPoints(disk);
     return committed;
   }
 
-  private async plan(ordinal: number, parentPacks: readonly PackCounts[] | undefined): Promise<PlannedDisk> {
+  private async healOlderPoints(disk: number): Promise<void> {
+    const { work, plan } = await this.disk(disk);
+    await healOlderPoints(work, changedLeaves(work, plan));
+  }
+
+  private disk(disk: number): Promise<PlannedDisk> {
+    let planned = this.planned.get(disk);
+    if (planned === undefined) {
+      planned = this.plan(disk);
+      planned.catch(() => this.planned.delete(disk));
+      this.planned.set(disk, planned);
+    }
+    return planned;
+  }
+
+  private async plan(ordinal: number): Promise<PlannedDisk> {
     const { source } = this.backup.disks[ordinal] as BackupDisk;
     const { vault, point } = this;
     const candidate = this.parentDiskOf(source);
@@ -160,8 +223,7 @@ class TransferRun {
     const shape = treeShapeOf(source.sizeBytes, chunkBytes);
     const damage = await readDamage(vault);
     const name = planName(point.transfer, ordinal);
-    const earlier = await readIfPresent(vault.state, name);
-    if (!earlier) await refuseIfStarted(vault, point, ordinal);
+    const earlier = await readPlan(vault, point, ordinal);
     const made = earlier ? undefined : await planAround(source, shape, candidate?.parent, damage);
     const body = earlier?.body ?? (await createOrAdopt(vault.state, name, this.sealPlan(made as DiskPlan)));
     const plan = decodePlan(unseal(vault, { kind: "plan", ...point }, body));
@@ -173,21 +235,21 @@ class TransferRun {
       compressionLevel: vault.record.defaults.compressionLevel,
       onChunk: (rawBytes) => this.progress(rawBytes),
     };
-    return { work, plan, inherited: parent && parentPacks?.[parent.ordinal] };
+    this.totalBytes += plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
+    const inherited = parent && (await readPointPacks(vault, parent.point))[parent.ordinal];
+    return { work, plan, inherited };
   }
 
   private sealPlan(plan: DiskPlan): Buffer {
     return seal(this.vault, this.vault.activeKey, { kind: "plan", ...this.point }, encodePlan(plan));
   }
 
-  private async transferDisk(ordinal: number, { work, plan, inherited }: PlannedDisk) {
-    const fragments: Fragment[] = [];
-    const slices = plan.slices.keys();
-    for await (const fragment of mapInOrder(slices, SLICES_AT_ONCE, (slice) => writeSlice(work, slice))) {
-      fragments.push({ ...fragment, leaves: [] });
-    }
+  private async complete(ordinal: number): Promise<CompleteDisk> {
+    const { work, plan, inherited } = await this.disk(ordinal);
+    const done: WorkDone[] = [];
+    for await (const { leaves: _, ...own } of fragmentsOf(work, plan)) done.push(own);
     const sealed = await sealDisk(work, changedLeaves(work, plan));
-    const done: WorkDone[] = [...fragments, sealed];
+    done.push(sealed);
     const counts = new PackCounts();
     if (inherited) counts.addAll(inherited);
     for (const part of done) counts.addAll(part.counts);
@@ -236,14 +298,14 @@ class TransferRun {
   }
 
   /** The same disk in the parent point, if its tree can be built on: same chunks, and not larger than the disk is now. */
-  private parentDiskOf(source: DiskSource): { parent: ParentDisk; disk: ManifestDisk; ordinal: number } | undefined {
+  private parentDiskOf(source: DiskSource): ParentCandidate | undefined {
     const { parent, vault } = this;
     const ordinal = parent?.manifest.disks.findIndex((disk) => disk.uniqueId === source.identity.diskUniqueId) ?? -1;
     const disk = parent?.manifest.disks[ordinal];
     if (!parent || !disk || disk.sizeBytes > source.sizeBytes) return undefined;
     const tree = IndexTree.ofDisk(vault, parent.manifest, disk);
     const { base, unreadable } = disk;
-    return { parent: { transfer: parent.point.transfer, tree, base, unreadable }, disk, ordinal };
+    return { parent: { transfer: parent.point.transfer, tree, base, unreadable }, point: parent.point, disk, ordinal };
   }
 
   private relativeDiskOf(source: DiskSource, chunkBytes: number): IndexTree | undefined {
@@ -260,12 +322,19 @@ class TransferRun {
 }
 
 /** Slices are numbers within a plan: fragments made by one that is lost mean something else in the next. */
-async function refuseIfStarted(vault: Vault, { transfer }: PointId, ordinal: number): Promise<void> {
-  for await (const { name } of listObjects(vault.state, fragmentName(transfer, ordinal, 0).slice(0, -1))) {
-    throw new HoldfastFailure("corrupt", "HoldfastPlanLost", `${name} was made by a plan that is gone`, {
+async function readPlan(vault: Vault, { transfer }: PointId, ordinal: number) {
+  const name = planName(transfer, ordinal);
+  const found = await readIfPresent(vault.state, name);
+  if (found) return found;
+  for await (const fragment of listObjects(vault.state, fragmentName(transfer, ordinal, 0).slice(0, -1))) {
+    // Another execution may have come with both since the first look.
+    const now = await readIfPresent(vault.state, name);
+    if (now) return now;
+    throw new HoldfastFailure("corrupt", "HoldfastPlanLost", `${fragment.name} was made by a plan that is gone`, {
       hint: "Back up again from the beginning.",
     });
   }
+  return undefined;
 }
 
 /** A parent whose index is damaged is no parent: everything is read, and the next backup builds on this one. */
@@ -279,15 +348,15 @@ async function planAround(...[source, shape, parent, damage]: Parameters<typeof 
 }
 
 async function* changedLeaves(work: DiskTransfer, plan: DiskPlan) {
-  for (const slice of plan.slices.keys()) {
-    const fragment = await readFragment(work, fragmentName(work.transfer, work.disk, slice));
-    if (!fragment) throw new HoldfastFailure("corrupt", "HoldfastFragmentLost", `Slice ${slice} has no fragment`);
-    yield* fragment.leaves;
-  }
+  for await (const fragment of fragmentsOf(work, plan)) yield* fragment.leaves;
 }
 
-function dirtyBytesOf(plan: DiskPlan): number {
-  return plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
+function fragmentsOf(work: DiskTransfer, plan: DiskPlan): AsyncGenerator<Fragment> {
+  return mapInOrder(plan.slices.keys(), FRAGMENTS_AHEAD, async (slice) => {
+    const fragment = await readFragment(work, fragmentName(work.transfer, work.disk, slice));
+    if (fragment) return fragment;
+    throw new HoldfastFailure("corrupt", "HoldfastFragmentLost", `Slice ${slice} has no fragment`);
+  });
 }
 
 /** Backs up under a new transfer, and gives it up cleanly if that fails. */
