@@ -15,7 +15,7 @@
 // a stale plan, a second compactor, a deletion or an undeletion changes nothing about that. What 6 may do at once with
 // others is in rewrite-pack.ts.
 
-import { HoldfastFailure } from "../base/failure.ts";
+import { HoldfastFailure, messageOf } from "../base/failure.ts";
 import { listPins } from "./collect.ts";
 import {
   type ItemId,
@@ -269,7 +269,9 @@ async function compactPack(vault: Vault, pack: PackId, live: ReadonlySet<string>
     const rewritten = await rewritePack(vault, pack, { ...rewriting, keeps: (id) => live.has(id) });
     return rewritten ? { pack, wroteBytes: rewritten.wroteBytes, freedBytes: rewritten.freedBytes } : unchanged;
   } catch (cause) {
-    if (!isKind(cause, "corrupt") && !isKind(cause, "unavailable")) throw cause;
-    return { ...unchanged, failure: cause instanceof HoldfastFailure ? cause.message : "" };
+    const isOfPack =
+      isKind(cause, "corrupt") || (cause instanceof HoldfastFailure && cause.code === "HoldfastContended");
+    if (!isOfPack) throw cause;
+    return { ...unchanged, failure: messageOf(cause) };
   }
 }

@@ -112,8 +112,14 @@ function refuseNewLoss(
   if (lost === "all") return;
   const isLoss = (id: string) => keeps(id) && !highest.sound.has(id) && !lost.has(id);
   if (lower.every(({ listed }) => listed !== undefined && !listed.some(isLoss))) return;
-  const message = `Pack ${packKey(pack)} has damage that is not recorded; it was left as it is`;
-  throw new HoldfastFailure("corrupt", "HoldfastUnrecordedDamage", message, { hint: "Verify and record it first." });
+  throw new HoldfastFailure(
+    "corrupt",
+    "HoldfastPackDamaged",
+    `Pack ${packKey(pack)} is damaged, and was left as it is`,
+    {
+      hint: "Verify with --record, then repair it.",
+    },
+  );
 }
 
 async function removeBelow(vault: Vault, generations: readonly ReadGeneration[]): Promise<number> {

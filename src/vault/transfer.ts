@@ -16,9 +16,9 @@ import { healOlderPoints } from "./heal.ts";
 import { mapInOrder } from "./in-order.ts";
 import { IndexTree } from "./index-tree.ts";
 import { findPoint, type ListedPoint, newestPoint } from "./list-points.ts";
-import { createOrAdopt, isKind, listObjects, readIfPresent, seal, unseal } from "./objects.ts";
+import { createOrAdopt, listObjects, readIfPresent, seal, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
-import { type ParentDisk, planDisk } from "./plan-disk.ts";
+import { type ParentDisk, planAround } from "./plan-disk.ts";
 import {
   abandonTransfer,
   beginTransfer,
@@ -335,16 +335,6 @@ async function readPlan(vault: Vault, { transfer }: PointId, ordinal: number) {
     });
   }
   return undefined;
-}
-
-/** A parent whose index is damaged is no parent: everything is read, and the next backup builds on this one. */
-async function planAround(...[source, shape, parent, damage]: Parameters<typeof planDisk>): Promise<DiskPlan> {
-  try {
-    return await planDisk(source, shape, parent, damage);
-  } catch (cause) {
-    if (parent === undefined || !isKind(cause, "corrupt")) throw cause;
-    return planDisk(source, shape, undefined, damage);
-  }
 }
 
 async function* changedLeaves(work: DiskTransfer, plan: DiskPlan) {
