@@ -16,6 +16,7 @@
 // others is in rewrite-pack.ts.
 
 import { HoldfastFailure, messageOf } from "../base/failure.ts";
+import type { Random } from "../ports/clock.ts";
 import { listPins } from "./collect.ts";
 import {
   type ItemId,
@@ -45,7 +46,7 @@ import { UsedParts } from "./used-parts.ts";
  */
 export const COMPACTED_DEAD_SHARE = 0.5;
 
-/** How many packs one run looks at: what is known of their parts fits in some 60 MB. The next run takes the next ones. */
+/** How many packs one run looks at: what is known of their parts fits in some 60 MB. Of more, each run draws others. */
 const MAX_PACKS = 10_000;
 
 export interface CompactionPlan {
@@ -86,7 +87,7 @@ export interface CompactedPack {
 export async function planCompaction(vault: Vault): Promise<CompactionPlan> {
   const dropping = await listDropping(vault);
   const inUse = await listInUse(vault);
-  const plan = await planAround(vault, inUse);
+  const plan = await planPacks(vault, inUse);
   await refuseIfOthersDropped(vault, dropping);
   return plan;
 }
@@ -141,11 +142,11 @@ async function listInUse(vault: Vault): Promise<PacksInUse> {
 }
 
 /** Step 3, and what the tables of the packs say to it. */
-export async function planAround(vault: Vault, inUse: PacksInUse): Promise<CompactionPlan> {
-  const { counts, points } = await countUses(vault, await listOwners(vault));
+export async function planPacks(vault: Vault, inUse: PacksInUse): Promise<CompactionPlan> {
+  const { drawn, points } = await countUses(vault, await listOwners(vault));
   const packs: PackCompaction[] = [];
   let pinnedPacks = 0;
-  for (const { pack, live } of counts.values()) {
+  for (const { pack, live } of drawn.uses.values()) {
     if (inUse.packs.has(packKey(pack)) || inUse.transfers.has(pack.transfer)) pinnedPacks++;
     else packs.push(...(await weigh(vault, pack, live)));
   }
@@ -159,26 +160,56 @@ interface Uses {
   live: number;
 }
 
+/** Counts of all packs, or of a share of them that fits: the half of the half that a random number picks, and so on. */
+export class DrawnPacks {
+  readonly uses = new Map<string, Uses>();
+  private readonly salt: number;
+  private mask = 0;
+
+  constructor(random: Random) {
+    this.salt = Buffer.from(random.bytes(4)).readUInt32LE();
+  }
+
+  add(pack: PackId, live: number): void {
+    if (!this.isDrawn(pack)) return;
+    const known = this.uses.get(packKey(pack));
+    if (known) known.live += live;
+    else this.uses.set(packKey(pack), { pack, live });
+    while (this.uses.size > MAX_PACKS) this.drawHalf();
+  }
+
+  private isDrawn({ number }: PackId): boolean {
+    return ((Number.parseInt(number.slice(0, 8), 16) ^ this.salt) & this.mask) === 0;
+  }
+
+  private drawHalf(): void {
+    this.mask = this.mask * 2 + 1;
+    for (const [key, { pack }] of this.uses) if (!this.isDrawn(pack)) this.uses.delete(key);
+  }
+}
+
 async function countUses(vault: Vault, standing: ReadonlySet<TransferId>) {
-  const counts = new Map<string, Uses>();
+  const drawn = new DrawnPacks(vault.random);
   const points: PointId[] = [];
-  let item: { readonly id: ItemId; readonly most: Map<string, { pack: PackId; count: number }> } | undefined;
+  let item: { readonly id: ItemId; readonly most: PackCounts } | undefined;
+  const endItem = () => {
+    for (const { pack, count } of item?.most.list() ?? []) drawn.add(pack, count);
+  };
   for await (const { name } of listObjects(vault.archive, POINTS_PREFIX)) {
     const { kind, point } = parsePointObject(name);
     if (kind === "packs" || (await readPoint(vault, point))?.kind !== "manifest") continue;
     points.push(point);
     if (item?.id !== point.item) {
-      addUses(counts, item?.most);
-      item = { id: point.item, most: new Map() };
+      endItem();
+      item = { id: point.item, most: new PackCounts() };
     }
     for (const { pack, count } of await usesOf(vault, point)) {
-      if (standing.has(pack.transfer)) continue;
-      const known = item.most.get(packKey(pack))?.count ?? 0;
-      if (count > known) item.most.set(packKey(pack), { pack, count });
+      const more = count - item.most.of(pack);
+      if (more > 0 && !standing.has(pack.transfer)) item.most.add(pack, more);
     }
   }
-  addUses(counts, item?.most);
-  return { counts, points };
+  endItem();
+  return { drawn, points };
 }
 
 /** How often a point uses each of its packs, over all its disks. */
@@ -194,14 +225,6 @@ async function readPackLists(vault: Vault, point: PointId): Promise<readonly Pac
   } catch (cause) {
     if (await readPoint(vault, point)) throw cause;
     throw pointIsGoing(pointName(point));
-  }
-}
-
-function addUses(counts: Map<string, Uses>, most: ReadonlyMap<string, { pack: PackId; count: number }> | undefined) {
-  for (const [key, { pack, count }] of most ?? []) {
-    const known = counts.get(key);
-    if (known) known.live += count;
-    else if (counts.size < MAX_PACKS) counts.set(key, { pack, live: count });
   }
 }
 

@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
 import { collect } from "../../../src/vault/collect.ts";
-import { compact, planCompaction } from "../../../src/vault/compact.ts";
+import { compact, DrawnPacks, planCompaction } from "../../../src/vault/compact.ts";
 import { copyVault } from "../../../src/vault/copy-vault.ts";
 import { DiskReader } from "../../../src/vault/disk-reader.ts";
 import type { Manifest, ManifestDisk } from "../../../src/vault/format/manifest.ts";
@@ -13,7 +14,7 @@ import { newTransferId } from "../../../src/vault/transfer.ts";
 import { verifyVault } from "../../../src/vault/verify.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
 import { MemoryStore } from "../../support/memory-store.ts";
-import { CHUNK, pointOf, restoreFrom, TestVault } from "../../support/vault-fixture.ts";
+import { CHUNK, CountingRandom, pointOf, restoreFrom, TestVault } from "../../support/vault-fixture.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -115,6 +116,26 @@ describe("Compaction", () => {
     const outcome = packs.find(({ pack }) => packName(pack) === name);
     expect(outcome?.failure).toContain("is damaged, and was left as it is");
     expect(vault.archive.names(name)).toEqual([name]);
+  });
+
+  it("looks at as many packs as fit, counts them in full, and comes to all of them over time", () => {
+    const packs = Array.from({ length: 25_000 }, (_, index) => ({
+      transfer: "a".repeat(32) as never,
+      number: createHash("sha256").update(`${index}`).digest("hex").slice(0, 16) as never,
+    }));
+    const seen = new Set<string>();
+    const random = new CountingRandom();
+    for (let run = 0; run < 20; run++) {
+      const drawn = new DrawnPacks(random);
+      for (const live of [3, 4]) for (const pack of packs) drawn.add(pack, live);
+      expect(drawn.uses.size).toBeGreaterThan(2_000);
+      expect(drawn.uses.size).toBeLessThanOrEqual(10_000);
+      for (const [key, { live }] of drawn.uses) {
+        expect(live).toBe(7);
+        seen.add(key);
+      }
+    }
+    expect(seen.size).toBe(packs.length);
   });
 
   it("goes on under a copy, which then has the later generations", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { listPins, markDropping, removeDropped } from "../../../src/vault/collect.ts";
-import { executeCompaction, planAround, planCompaction } from "../../../src/vault/compact.ts";
+import { executeCompaction, planCompaction, planPacks } from "../../../src/vault/compact.ts";
 import { packName, pointName } from "../../../src/vault/format/names.ts";
 import { isKind, readIfPresent } from "../../../src/vault/objects.ts";
 import type { Vault } from "../../../src/vault/open-vault.ts";
@@ -137,7 +137,7 @@ describe("Compaction, in every interleaving", () => {
   it("loses data when it does not look whether a collector removed a point meanwhile", async () => {
     const world = await makeGenerationWorld({ pageSize: 1 });
     const blind = variant(async (vault) => {
-      await executeCompaction(vault, await planAround(vault, await inUse(vault)));
+      await executeCompaction(vault, await planPacks(vault, await inUse(vault)));
     });
     const attempt = explore({
       world,
@@ -152,7 +152,7 @@ describe("Compaction, in every interleaving", () => {
     const world = await worldWhereAIsDroppingWhilePinned();
     const deaf = variant(async (vault) => {
       const nobody = { transfers: new Set<never>(), packs: new Set<string>() };
-      await executeCompaction(vault, await planAround(vault, nobody));
+      await executeCompaction(vault, await planPacks(vault, nobody));
     });
     const actors = [commit, collector, deaf];
     const attempt = explore({ world, actors, jumpBefore: jump, maxPreemptions: 1, check: nothingIsLost });
