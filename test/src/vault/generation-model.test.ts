@@ -5,7 +5,8 @@ import { packName, pointName } from "../../../src/vault/format/names.ts";
 import { isKind, readIfPresent } from "../../../src/vault/objects.ts";
 import type { Vault } from "../../../src/vault/open-vault.ts";
 import { deletePoint } from "../../../src/vault/point-states.ts";
-import { type Actor, explore, type Outcome, Violation, type World } from "../../support/interleavings.ts";
+import { type Outcome, Violation } from "../../support/exploration.ts";
+import { type Actor, explore, type World } from "../../support/interleavings.ts";
 import {
   A,
   abandon,
