@@ -31,7 +31,7 @@ import {
 } from "./protocol-model.ts";
 
 // Thousands of runs each: seconds on a machine of one's own, more on a busy one.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /** Whatever was stored before a collector lists the pins is old enough to be swept. */
 const jump = { text: "list pins/", ms: 2 * HOUR_MS };

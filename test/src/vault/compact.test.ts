@@ -46,7 +46,7 @@ async function churned(): Promise<{ vault: TestVault; disk: MemoryDisk; kept: Ke
 const storedBytes = (vault: TestVault) =>
   vault.archive.names("packs/").reduce((sum, name) => sum + (vault.archive.bodyOf(name)?.length ?? 0), 0);
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 describe("Compaction", () => {
   it("frees what it planned to, and every point stays as it was", async () => {

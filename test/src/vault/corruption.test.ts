@@ -10,7 +10,7 @@ import { MemoryDisk } from "../../support/memory-disk.ts";
 import type { MemoryStore } from "../../support/memory-store.ts";
 import { CHUNK, pointOf, TestVault, VM } from "../../support/vault-fixture.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const LEAF = 128 * CHUNK;
 

@@ -61,7 +61,7 @@ async function worldFor(actors: readonly Actor[]): Promise<GenerationWorld> {
 const again = (actor: Actor): Actor => ({ ...actor, name: `${actor.name} again` });
 
 // Thousands of runs each: seconds on a machine of one's own, more on a busy one.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 describe("Every two operations of a vault, in every interleaving with at most two preemptions", () => {
   const pairs = operations.flatMap((left, index) =>

@@ -16,7 +16,7 @@ import { CHUNK, TestVault, VM } from "../../support/vault-fixture.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /** A store that dies after some requests: every later one fails, as after a crash of the process. */
 function dyingAfter(store: ObjectStore, budget: { left: number }): ObjectStore {
