@@ -6,12 +6,14 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase, requirePhase } from "../control/phases.ts";
-import { releaseSnapshots } from "../control/retention.ts";
+import { readPoints, releaseSnapshots } from "../control/retention.ts";
+import { ITEM_ROWS, type ItemBody, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
+import { readRow } from "../control/rows/row-kind.ts";
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
-import { backupOf, changeBackup, readItem, readVault } from "./backup-work.ts";
+import { backupOf, changeBackup, readVault } from "./backup-work.ts";
 import { asOutcome } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
@@ -110,11 +112,33 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
 /** Access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
 export async function endTransfer(deps: ControlDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
-  const { snapshotDisks, snapshotTime } = backupOf(job);
-  for (const { snapshotDiskId, diskUniqueId } of snapshotDisks) {
-    await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: snapshotTime ?? job.startedAt });
-  }
+  const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
+  if (backupOf(job).transfer !== null) await endAccess(deps, ref, job, held?.body);
   await freePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
-  await releaseSnapshots(deps, ref.vault, await readItem(deps, ref.vault, job.item));
+  // A lock, or a platform that is not to be had, must not keep the job from ending: the next retention pass tries again.
+  if (held) await releaseSnapshots(deps, ref.vault, held.body).catch(unlessBug);
   return { state: "done" };
+}
+
+/**
+ * To the base of the differences as well, which may have been opened by another process. Access that the platform will not
+ * end (its snapshot is locked, or the right to end it is gone) ends by itself.
+ */
+async function endAccess(deps: ControlDeps, ref: JobRef, job: JobBody, item: ItemBody | undefined): Promise<void> {
+  const { pointId, snapshotDisks, snapshotTime } = backupOf(job);
+  const points = item ? await readPoints(deps, ref.vault, item) : [];
+  const base = points.find((point) => point.pointId < pointId && point.archive && point.snapshot.state === "valid");
+  const own = snapshotDisks.map((disk) => ({ ...disk, snapshotTime: snapshotTime ?? job.startedAt }));
+  const bases = (base?.snapshot.disks ?? []).map((disk) => ({ ...disk, snapshotTime: base?.time ?? job.startedAt }));
+  for (const { snapshotDiskId, diskUniqueId, snapshotTime: time } of [...own, ...bases]) {
+    await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: time }).catch(unlessRetried);
+  }
+}
+
+function unlessBug(cause: unknown): void {
+  if (!(cause instanceof HoldfastFailure)) throw cause;
+}
+
+function unlessRetried(cause: unknown): void {
+  if (!(cause instanceof HoldfastFailure) || cause.kind === "unavailable" || cause.kind === "throttled") throw cause;
 }
