@@ -3,6 +3,7 @@
 
 import * as contracts from "../../orchestrations/contracts.ts";
 import { HoldfastFailure } from "../base/failure.ts";
+import { runItemJob } from "../control/item-jobs.ts";
 import { startBackups } from "../control/policy-runs.ts";
 import { giveUpPhase } from "./give-up.ts";
 import { closeJob, openJob } from "./jobs.ts";
@@ -41,6 +42,7 @@ export const ACTIVITIES: Readonly<Record<string, RunActivity>> = Object.fromEntr
   activity(contracts.FINISH_TARGET_DISK, finishTargetDisk),
   activity(contracts.WRITE_RESTORE_FILES, writeRestoreFiles),
   activity(contracts.CLEAN_RESTORE, cleanRestore),
+  activity(contracts.RUN_ITEM_JOB, runItemJob),
   activity(contracts.START_BACKUPS, startBackups),
 ]);
 
