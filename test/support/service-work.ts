@@ -24,6 +24,7 @@ export async function startBackup(
   service: TestService,
   item: ItemBody,
   more: Partial<BackupWork> = {},
+  onNamed: (job: string) => void = () => {},
 ): Promise<string> {
   const now = service.now();
   const id = jobIdOf({ kind: "Backup", subject: item.name, at: now, nonce: String(nonce++) });
@@ -37,7 +38,8 @@ export async function startBackup(
     ...{ id, kind: { operation: "Backup" }, subject: item, isUserTriggered: true, now },
     work: { backup: { ...backup, ...more } },
   });
-  await insertRow(service.tables, JOB_ROWS, jobPlace(VAULT, id), job);
+  onNamed(id);
+  await insertRow(service.deps.tables, JOB_ROWS, jobPlace(VAULT, id), job);
   await service.deps.workflow.start(BACKUP.name, id, { vault: VAULT, job: id });
   return id;
 }

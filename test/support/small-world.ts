@@ -1,0 +1,85 @@
+// A cloud in memory with one small machine, the service over it, and a day of its life: backups while it writes, restores from
+// both tiers. What is written here is the same in every run, so that a run may be cut off at any of its calls.
+
+import { releaseSnapshot } from "../../src/control/point-removal.ts";
+import type { ItemBody } from "../../src/control/rows/item-row.ts";
+import type { PointBody } from "../../src/control/rows/point-row.ts";
+import { brokenPromises, type Exceptions } from "./invariants.ts";
+import { MemoryCloud, memoryDisk } from "./memory-cloud.ts";
+import { TestService, VAULT } from "./service.ts";
+import { machineIdOf } from "./service-rows.ts";
+import { beginRestore, disksInVault, startBackup } from "./service-work.ts";
+
+const MiB = 2 ** 20;
+
+export interface SmallWorld {
+  readonly cloud: MemoryCloud;
+  readonly service: TestService;
+  readonly item: ItemBody;
+  /** What the machine's disks held when each point was taken, by the job. */
+  readonly taken: Map<string, Buffer[]>;
+}
+
+export async function startSmallWorld(name = "vm-1"): Promise<SmallWorld> {
+  const cloud = new MemoryCloud({ makingMs: 5_000, removingMs: 5_000 });
+  const service = await TestService.start(cloud, { chunkBytes: 64 * 1024 });
+  cloud.addMachine(machineIdOf(name), [memoryDisk(`${name}-os`, 2 * MiB, 1), memoryDisk(`${name}-data`, MiB, 7)]);
+  return { cloud, service, item: await service.protect(name), taken: new Map() };
+}
+
+/** Starts a backup, and keeps what the disks hold now: nothing is written to them until it has ended. */
+export async function beginBackup(world: SmallWorld): Promise<string> {
+  const { service, cloud, item, taken } = world;
+  const now = cloud.disksOf(item.machineId).map(({ bytes }) => Buffer.from(bytes));
+  const id = await startBackup(service, item, {}, (job) => taken.set(job, now));
+  return id;
+}
+
+export function write({ cloud, item }: SmallWorld, seed: number): void {
+  for (const disk of cloud.disksOf(item.machineId)) disk.fill((seed % 5) * 128 * 1024, 80 * 1024, seed);
+}
+
+/** Three backups, then a restore from each tier. */
+export async function liveADay(world: SmallWorld): Promise<void> {
+  const { service, item } = world;
+  for (const seed of [11, 12, 13]) {
+    write(world, seed);
+    // A starter that dies leaves the job's row, and the reconciler does the rest.
+    await service.whileAlive(() => beginBackup(world));
+    await service.untilAllEnded();
+  }
+  const [newest, , oldest] = await service.points(item);
+  if (oldest) {
+    await service.whileAlive(() => releaseSnapshot(service.deps, VAULT, item, oldest));
+    await service.pass(10_000);
+    await service.whileAlive(() => releaseSnapshot(service.deps, VAULT, item, oldest));
+  }
+  for (const point of [newest, oldest]) {
+    if (!point) continue;
+    await service.whileAlive(() => beginRestore(service, item, point));
+    await service.untilAllEnded();
+  }
+}
+
+/** Everything that is wrong with the world, bytes included. */
+export async function faultsOf(world: SmallWorld, exceptions: Exceptions = {}): Promise<string[]> {
+  const { service, cloud, item } = world;
+  const faults = await brokenPromises(service, cloud, exceptions);
+  for (const point of await service.points(item)) {
+    if (point.archive) faults.push(...(await differences(world, point, await disksInVault(service, item, point))));
+  }
+  for (const { id, restore, status } of await service.jobs()) {
+    if (!restore || status !== "Completed") continue;
+    const point = (await service.points(item)).find(({ pointId }) => pointId === restore.pointId);
+    const disks = restore.disks.map(({ targetDiskId }) => cloud.targets.get(targetDiskId)?.bytes ?? Buffer.alloc(0));
+    if (point) faults.push(...(await differences(world, point, disks)).map((text) => `restore ${id}: ${text}`));
+    if (!service.staged.has(`holdfast-restore-${id}`)) faults.push(`restore ${id} has written no files`);
+  }
+  return faults;
+}
+
+async function differences({ taken }: SmallWorld, { jobId, pointId }: PointBody, disks: readonly Buffer[]) {
+  const wanted = taken.get(jobId) ?? [];
+  const isSame = wanted.length === disks.length && wanted.every((bytes, at) => bytes.equals(disks[at] as Buffer));
+  return isSame ? [] : [`point ${pointId} does not hold what its snapshot held`];
+}
