@@ -114,13 +114,17 @@ function leftInCloud(
   { lost = new Set() }: Exceptions,
 ): string[] {
   const known = points.flatMap(({ snapshot }) => (snapshot.ref ? [snapshot.ref.name] : []));
+  // One that is leaving may have gone without its row having been told; the next pass finds that.
+  const valid = points.flatMap(({ snapshot }) =>
+    snapshot.ref && snapshot.state === "valid" ? [snapshot.ref.name] : [],
+  );
   const there = [...cloud.snapshots.values()].map(({ ref }) => ref.name);
   const restored = jobs.filter(({ restore, status }) => restore && status === "Completed");
   const wanted = restored.flatMap(({ restore }) => restore?.disks.map(({ targetDiskId }) => targetDiskId) ?? []);
   const made = [...cloud.targets].filter(([, { owner }]) => owner !== "somebody else");
   return [
     ...there.filter((name) => !known.includes(name)).map((name) => `snapshot ${name} belongs to no point`),
-    ...known.filter((name) => !there.includes(name) && !lost.has(name)).map((name) => `snapshot ${name} is gone`),
+    ...valid.filter((name) => !there.includes(name) && !lost.has(name)).map((name) => `snapshot ${name} is gone`),
     ...[...cloud.openAccess].map((id) => `access to ${id} is open`),
     ...made.filter(([id]) => !wanted.includes(id)).map(([id]) => `disk ${id} is left`),
     ...made.filter(([, { state }]) => state !== "ready").map(([id]) => `disk ${id} is not whole`),
