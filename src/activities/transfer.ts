@@ -9,7 +9,8 @@ import { freePhase, requirePhase } from "../control/phases.ts";
 import { readPoints, releaseSnapshots } from "../control/retention.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
-import { readRow } from "../control/rows/row-kind.ts";
+import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
+import { changeRow, readRow } from "../control/rows/row-kind.ts";
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
@@ -27,7 +28,7 @@ const MAX_BEGINNINGS = 3;
 export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<{ diskCount: number }>> {
   return asOutcome(async () => {
     for (let beginning = 1; ; beginning++) {
-      const job = await decideTransfer(deps, ref);
+      const job = await measureDisks(deps, ref, await decideTransfer(deps, ref));
       try {
         await openSession(deps, ref);
         return { diskCount: backupOf(job).snapshotDisks.length };
@@ -48,6 +49,25 @@ async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> 
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
   const transfer = newTransferId(vault);
   return changeBackup(deps, ref, (backup) => (backup.transfer === null ? { transfer } : undefined));
+}
+
+/**
+ * What a snapshot says of its disks' sizes is the machine's description, which may be older than they are; the bytes
+ * themselves tell. A disk that is restored is made as large as its point's row says, so that learns of it too.
+ */
+async function measureDisks(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<JobBody> {
+  const { snapshotDisks, snapshotTime, pointId } = backupOf(job);
+  const measured: typeof snapshotDisks = [];
+  for (const disk of snapshotDisks) {
+    const source = await deps.snapshots.open({ ...disk, snapshotTime: snapshotTime ?? job.startedAt });
+    measured.push({ ...disk, sizeBytes: source.sizeBytes });
+  }
+  if (measured.every(({ sizeBytes }, at) => sizeBytes === snapshotDisks[at]?.sizeBytes)) return job;
+  await changeRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, pointId), (point) => ({
+    ...point,
+    snapshot: { ...point.snapshot, disks: measured },
+  }));
+  return changeBackup(deps, ref, () => ({ snapshotDisks: measured }));
 }
 
 export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {
