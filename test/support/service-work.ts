@@ -44,7 +44,9 @@ export async function startBackup(
   return id;
 }
 
+/** A second after what was before, so that points come in the order in which they were asked for. */
 export async function backUp(service: TestService, item: ItemBody, more: Partial<BackupWork> = {}): Promise<JobBody> {
+  await service.pass(1_000);
   return service.end(await startBackup(service, item, more));
 }
 
