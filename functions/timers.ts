@@ -20,7 +20,7 @@ every("dispatch", "0 * * * * *", async (deps) => void (await dispatch(deps)));
 every("reconcile", "30 */2 * * * *", async (deps) => void (await reconcileVaults(deps)));
 every("retention", "0 7 * * * *", retainVaults);
 every("orphans", "0 27 2 * * *", removeOrphansOfVaults);
-every("purge", "0 47 * * * *", purgeVaults);
+every("purge-items", "0 22 * * * *", purgeVaults);
 every("collect", "0 37 3 * * *", collectVaults);
 
 app.timer("purge-history", {

@@ -19,6 +19,7 @@ import { asOutcome } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
 import { changeProgress } from "./progress.ts";
+import { rememberRelative } from "./relatives.ts";
 import { inSlot } from "./slots.ts";
 import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
 
@@ -122,6 +123,7 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
   const readBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.readBytes, 0);
   await recordArchive(deps, ref, job, { transfer: manifest.transfer, storedBytes });
   await changeBackup(deps, ref, () => ({ transferredBytes: readBytes }));
+  await rememberRelative(deps, ref, job, manifest.item);
   const properties = { ...job.properties, "Backup Size": `${Math.ceil(readBytes / 2 ** 20)} MB` };
   await moveSubTask(deps, ref, SUB_TASK_OF.transfer, "complete", { properties });
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
@@ -130,10 +132,12 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
 }
 
 /** Access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
-export async function endTransfer(deps: ControlDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
+export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
+  const { transfer } = backupOf(job);
+  if (transfer !== null) deps.sessions.forget(transfer);
   const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
-  if (backupOf(job).transfer !== null) await endAccess(deps, ref, job, held?.body);
+  if (transfer !== null) await endAccess(deps, ref, job, held?.body);
   await freePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
   // A lock, or a platform that is not to be had, must not keep the job from ending: the next retention pass tries again.
   if (held) await releaseSnapshots(deps, ref.vault, held.body).catch(unlessBug);

@@ -23,7 +23,8 @@ async function measure(start: string, input: unknown, script: Parameters<typeof 
     measured.events = Math.max(measured.events, history.length);
     if (history.length <= 2) measured.executions++;
     const texts = [...history.flatMap(({ Input, Result }) => [Input, Result]), ...outcome.actions];
-    for (const text of texts) measured.payloadBytes = Math.max(measured.payloadBytes, Buffer.byteLength(JSON.stringify(text) ?? ""));
+    for (const text of texts)
+      measured.payloadBytes = Math.max(measured.payloadBytes, Buffer.byteLength(JSON.stringify(text) ?? ""));
   });
   return measured;
 }
@@ -40,7 +41,11 @@ describe("The history of a disk's transfer", () => {
   it("is as long for a thousand slices as for a hundred: a full disk of 32 TiB has more executions, not longer ones", async () => {
     const measured: Measured[] = [];
     for (const sliceCount of [100, 1_000]) {
-      const script = { [contracts.PLAN_DISK.name]: () => ({ sliceCount }), [contracts.WRITE_SLICE.name]: () => ({ state: "done" }), ...seal };
+      const script = {
+        [contracts.PLAN_DISK.name]: () => ({ sliceCount }),
+        [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
+        ...seal,
+      };
       measured.push(await measure(contracts.TRANSFER_DISK.name, DISK, script));
     }
     const [short, long] = measured as [Measured, Measured];
@@ -50,7 +55,11 @@ describe("The history of a disk's transfer", () => {
   });
 
   it("is one execution for a sparse disk, however large", async () => {
-    const script = { [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }), [contracts.WRITE_SLICE.name]: () => ({ state: "done" }), ...seal };
+    const script = {
+      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
+      [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
+      ...seal,
+    };
     const measured = await measure(contracts.TRANSFER_DISK.name, DISK, script);
     expectWithin(measured);
     expect(measured.executions).toBe(1);

@@ -11,7 +11,7 @@ import type { MemoryCloud } from "./memory-cloud.ts";
 import type { TestService } from "./service.ts";
 import { openArchive } from "./service-work.ts";
 
-export interface Exceptions {
+interface Exceptions {
   /** Snapshots that the test itself took away behind the service's back, by the name of the snapshot. */
   readonly lost?: ReadonlySet<string>;
 }
@@ -87,7 +87,7 @@ function itemFaults(
     if (hadPoint && !hasPoint) faults.push(`${item.machineName} had a point, and has none`);
     const inVault = own.filter(({ archive }) => archive !== null);
     const newest = inVault.toSorted((one, other) => (one.pointId < other.pointId ? 1 : -1))[0];
-    const isLost = lost.has(newest?.snapshot.ref?.name ?? "");
+    const isLost = newest !== undefined && [...lost].some((name) => name.endsWith(newest.jobId));
     if (newest && newest.snapshot.state !== "valid" && !isLost)
       faults.push(`the next backup of ${item.machineName} has no base: its snapshot is ${newest.snapshot.state}`);
     return faults;

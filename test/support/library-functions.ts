@@ -10,8 +10,8 @@ import type {
   InvocationOutcome,
   Invoker,
 } from "../../localhost/functions-host/function-entry.ts";
-import type { FunctionOutcome } from "../../localhost/task-hub/engine/episode.ts";
 import type { FunctionCallback, RpcTypedData } from "../../localhost/functions-host/rpc.ts";
+import type { FunctionOutcome } from "../../localhost/task-hub/engine/episode.ts";
 
 type LibraryListener = (trigger: unknown, context: object) => Promise<unknown>;
 

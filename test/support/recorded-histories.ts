@@ -14,7 +14,10 @@ export interface Recording {
 }
 
 /** What an activity answers, called for the so-and-so-many-th time. */
-type Answer = (input: { readonly slice?: number; readonly disk?: number; readonly after?: string }, call: number) => unknown;
+type Answer = (
+  input: { readonly slice?: number; readonly disk?: number; readonly after?: string },
+  call: number,
+) => unknown;
 type Script = Readonly<Record<string, Answer>>;
 
 const JOB = { vault: "sub/vault1", job: "fe63594e-23ff-8f2a-a078-cb83f2b0ca2b" };
@@ -39,7 +42,9 @@ const GOOD: Script = {
   [contracts.END_TRANSFER.name]: () => ({ state: "done" }),
   [contracts.BEGIN_RESTORE.name]: () => ({ diskCount: 2 }),
   [contracts.BEGIN_TARGET_DISK.name]: () => ({}),
-  [contracts.CHECK_TARGET_DISK.name]: ({ disk }, call) => ({ state: call < 2 ? "pending" : disk === 0 || call > 4 ? "ready" : "waits" }),
+  [contracts.CHECK_TARGET_DISK.name]: ({ disk }, call) => ({
+    state: call < 2 ? "pending" : disk === 0 || call > 4 ? "ready" : "waits",
+  }),
   [contracts.PLAN_RESTORE.name]: () => ({ sliceCount: 3 }),
   [contracts.RESTORE_SLICE.name]: () => ({ state: "done" }),
   [contracts.FINISH_TARGET_DISK.name]: () => ({}),
@@ -49,10 +54,17 @@ const GOOD: Script = {
   [contracts.START_BACKUPS.name]: (_input, call) => ({ next: call < 2 ? `item ${call}` : null, startedCount: 100 }),
 };
 
-const RUN: contracts.PolicyRun = { vault: JOB.vault, policy: "Daily", scheduledAt: "2026-03-01T00:01:00.000Z", isCatchUp: false };
+const RUN: contracts.PolicyRun = {
+  vault: JOB.vault,
+  policy: "Daily",
+  scheduledAt: "2026-03-01T00:01:00.000Z",
+  isCatchUp: false,
+};
 const DISK: contracts.DiskRun = { ...JOB, disk: 0, progress: null };
 
-const SCENARIOS: Readonly<Record<string, { readonly start: string; readonly input: unknown; readonly script?: Script }>> = {
+const SCENARIOS: Readonly<
+  Record<string, { readonly start: string; readonly input: unknown; readonly script?: Script }>
+> = {
   backup: { start: contracts.BACKUP.name, input: JOB },
   "backup-refused": {
     start: contracts.BACKUP.name,
@@ -72,7 +84,10 @@ const SCENARIOS: Readonly<Record<string, { readonly start: string; readonly inpu
   "long-transfer": {
     start: contracts.TRANSFER_DISK.name,
     input: DISK,
-    script: { [contracts.PLAN_DISK.name]: () => ({ sliceCount: 120 }), [contracts.WRITE_SLICE.name]: () => ({ state: "done" }) },
+    script: {
+      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 120 }),
+      [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
+    },
   },
   restore: { start: contracts.RESTORE.name, input: JOB },
   "restore-failed": {

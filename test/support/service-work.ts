@@ -8,6 +8,7 @@ import { type BackupWork, JOB_ROWS, type JobBody, jobPlace, newBackupWork } from
 import type { PointBody } from "../../src/control/rows/point-row.ts";
 import { insertRow } from "../../src/control/rows/row-kind.ts";
 import { jobIdOf, pointWireIdOf } from "../../src/domain/job-id.ts";
+import type { Workflow } from "../../src/ports/workflow.ts";
 import type { Manifest } from "../../src/vault/format/manifest.ts";
 import { parseItemId, parseTransferId } from "../../src/vault/format/names.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
@@ -55,19 +56,23 @@ export async function beginRestore(
   item: ItemBody,
   point: PointBody,
   luns?: readonly number[],
+  workflow: Workflow = service.deps.workflow,
 ): Promise<string> {
-  const { jobId } = await startRestore(service.deps, {
-    vault: VAULT,
-    item: item.name,
-    pointId: point.pointId,
-    request: {
-      recoveryType: "RestoreDisks",
-      sourceResourceId: item.machineId,
-      targetResourceGroupId: GROUP,
-      storageAccountId: STAGING,
-      ...(luns && { restoreDiskLunList: luns }),
+  const { jobId } = await startRestore(
+    { ...service.deps, workflow },
+    {
+      vault: VAULT,
+      item: item.name,
+      pointId: point.pointId,
+      request: {
+        recoveryType: "RestoreDisks",
+        sourceResourceId: item.machineId,
+        targetResourceGroupId: GROUP,
+        storageAccountId: STAGING,
+        ...(luns && { restoreDiskLunList: luns }),
+      },
     },
-  });
+  );
   return jobId;
 }
 

@@ -5,7 +5,7 @@ import { HoldfastFailure } from "../../src/base/failure.ts";
 import { releaseSnapshot } from "../../src/control/point-removal.ts";
 import type { ItemBody } from "../../src/control/rows/item-row.ts";
 import type { PointBody } from "../../src/control/rows/point-row.ts";
-import { brokenPromises, type Exceptions } from "./invariants.ts";
+import { brokenPromises } from "./invariants.ts";
 import { MemoryCloud, memoryDisk } from "./memory-cloud.ts";
 import { TestService, VAULT } from "./service.ts";
 import { machineIdOf } from "./service-rows.ts";
@@ -19,13 +19,15 @@ export interface SmallWorld {
   readonly item: ItemBody;
   /** What the machine's disks held when each point was taken, by the job. */
   readonly taken: Map<string, Buffer[]>;
+  /** Names of snapshots that the test took away itself. */
+  readonly lost: Set<string>;
 }
 
 export async function startSmallWorld(name = "vm-1"): Promise<SmallWorld> {
   const cloud = new MemoryCloud({ makingMs: 5_000, removingMs: 5_000 });
   const service = await TestService.start(cloud, { chunkBytes: 64 * 1024 });
   cloud.addMachine(machineIdOf(name), [memoryDisk(`${name}-os`, 2 * MiB, 1), memoryDisk(`${name}-data`, MiB, 7)]);
-  return { cloud, service, item: await service.protect(name), taken: new Map() };
+  return { cloud, service, item: await service.protect(name), taken: new Map(), lost: new Set() };
 }
 
 /** Starts a backup, and keeps what the disks hold now: nothing is written to them until it has ended. */
@@ -70,9 +72,9 @@ async function ask(service: TestService, work: () => Promise<unknown>): Promise<
 }
 
 /** Everything that is wrong with the world, bytes included. */
-export async function faultsOf(world: SmallWorld, exceptions: Exceptions = {}): Promise<string[]> {
-  const { service, cloud, item } = world;
-  const faults = await brokenPromises(service, cloud, exceptions);
+export async function faultsOf(world: SmallWorld): Promise<string[]> {
+  const { service, cloud, item, lost } = world;
+  const faults = await brokenPromises(service, cloud, { lost });
   for (const point of await service.points(item)) {
     if (point.archive) faults.push(...(await differences(world, point, await disksInVault(service, item, point))));
   }
