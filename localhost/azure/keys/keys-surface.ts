@@ -36,6 +36,8 @@ interface KeyVersion {
 
 const AUDIENCE = "https://vault.azure.net";
 const KEY = "vault-key/";
+/** A tag on a key that says how it can come back after it was deleted, as Azure spells it: no vault here is protected. */
+const RECOVERY_TAG = "simulated-recovery-level";
 const OPERATIONS = ["encrypt", "decrypt", "wrapKey", "unwrapKey"];
 const makeKeyPair = promisify(generateKeyPair);
 
@@ -264,13 +266,13 @@ function bundle(call: Call, name: string, version: KeyVersion) {
   return { key, attributes: attributesOf(version), ...(version.tags === undefined ? {} : { tags: version.tags }) };
 }
 
-function attributesOf({ enabled, createdAt, updatedAt }: KeyVersion) {
+function attributesOf({ enabled, createdAt, updatedAt, tags }: KeyVersion) {
   const seconds = (ms: number) => Math.floor(ms / 1000);
   return {
     enabled,
     created: seconds(createdAt),
     updated: seconds(updatedAt),
-    recoveryLevel: "Purgeable",
+    recoveryLevel: tags?.[RECOVERY_TAG] ?? "Purgeable",
     recoverableDays: 0,
     exportable: false,
   };
