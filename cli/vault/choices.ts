@@ -5,9 +5,10 @@ import type { Manifest, ManifestDisk } from "../../src/vault/format/manifest.ts"
 import { parseItemId, parseTransferId } from "../../src/vault/format/names.ts";
 import { findPoint, type ListedPoint, listPoints } from "../../src/vault/list-points.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
-import { pinFor, whilePinned } from "../../src/vault/points.ts";
+import { pinFor, whilePinned } from "../../src/vault/reader-pins.ts";
 import { newTransferId } from "../../src/vault/transfer.ts";
 import { type Call, nearest, type Option, usage } from "../command-line.ts";
+import type { Output } from "../output.ts";
 
 export const POINT_DETAILS =
   "A point is `latest`, its id, or the end of its id, at least four digits of it, if no other point ends so.";
@@ -62,14 +63,18 @@ export async function whileReading<T>(
   { point, state }: ListedPoint,
   note: string,
   work: () => Promise<T>,
+  output: Output,
 ): Promise<T> {
   if (!vault.isWritable || state?.deletedAt) return work();
   const pin = pinFor(vault, "read", newTransferId(vault), null, [point], note);
   let isPinned = false;
   try {
-    return await whilePinned(vault, pin, () => {
+    const begin = () => {
       isPinned = true;
       return work();
+    };
+    return await whilePinned(vault, pin, begin, ({ kind, message }) => {
+      if (kind !== "cancelled") output.complain(`holdfast: ${message}`);
     });
   } catch (cause) {
     if (isPinned || !(cause instanceof HoldfastFailure) || cause.kind !== "denied") throw cause;

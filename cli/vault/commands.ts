@@ -15,6 +15,7 @@ import {
   undeleteCommand,
 } from "./points.ts";
 import { exportCommand, restoreCommand } from "./restore.ts";
+import { keysCommand, rotateKeyCommand } from "./rotate-key.ts";
 
 export { SHARED_OPTIONS } from "./location.ts";
 
@@ -35,4 +36,6 @@ export const vaultCommands: readonly Command[] = [
   copyCommand,
   adoptCommand,
   rebuildCatalogCommand,
+  keysCommand,
+  rotateKeyCommand,
 ];

@@ -46,7 +46,7 @@ async function mount(call: Call): Promise<number> {
   if (call.flags.has("overlay-folder") && !call.flags.has("overlay")) throw usage("--overlay-folder needs --overlay");
   const vault = await openNamed(call);
   const listed = await chosenPoint(vault, item, pointText);
-  await whileReading(vault, listed, "mounted", () => serve(call, vault, listed, address));
+  await whileReading(vault, listed, "mounted", () => serve(call, vault, listed, address), call.output);
   return 0;
 }
 

@@ -67,11 +67,12 @@ async function restore(call: Call, usualFormat: ImageFormat): Promise<number> {
     throw usage("A terminal is no place for a disk", "Pipe it, or name a file.");
   const vault = await openNamed(call);
   const listed = await chosenPoint(vault, item, pointText);
-  await whileReading(vault, listed, `restore to ${target}`, async () => {
+  const work = async () => {
     if (target === "-") await streamDisk(call, vault, listed.manifest, chosenDisk(listed.manifest, call).disk, format);
     else if (isAll) await restoreAll(call, vault, listed, target, format);
     else await restoreOne(call, vault, listed, chosenDisk(listed.manifest, call), target, format);
-  });
+  };
+  await whileReading(vault, listed, `restore to ${target}`, work, call.output);
   return 0;
 }
 

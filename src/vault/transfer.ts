@@ -5,6 +5,7 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
 import { readDamage } from "./damage.ts";
 import type { Fragment, Seal, WorkDone } from "./format/fragment.ts";
+import type { VaultKey } from "./format/keys.ts";
 import { addStats, type Manifest, type ManifestDisk, NO_STATS } from "./format/manifest.ts";
 import { fragmentName, type ItemId, makeTransferId, type PointId, planName, type TransferId } from "./format/names.ts";
 import { PackCounts } from "./format/pack-counts.ts";
@@ -73,29 +74,33 @@ export async function runBackup(vault: Vault, backup: Backup, transfer: Transfer
     await releaseTransfer(vault, point);
     return content.manifest;
   }
-  const { parent, relative } = await chooseSources(vault, backup, transfer);
-  const borrowed = [parent, relative].flatMap((listed) => (listed ? [listed.point] : []));
-  await beginTransfer(vault, point, borrowed);
-  const run = new TransferRun(vault, backup, point, parent, relative);
+  const sources = await chooseSources(vault, backup, transfer);
+  const borrowed = [sources.parent, sources.relative].flatMap((listed) => (listed ? [listed.point] : []));
+  const key = await beginTransfer(vault, point, borrowed);
+  const run = new TransferRun(vault, key, backup, point, sources);
   return run.run();
 }
 
 /** What the transfer builds on: decided once, by its pin. */
 async function chooseSources(vault: Vault, backup: Backup, transfer: TransferId): Promise<Sources> {
   const pin = await readPin(vault, transfer);
+  const newest = await newestPoint(vault, backup.item);
+  const sequence = (newest?.manifest.sequence ?? 0) + 1;
   if (pin) {
     const pinned = await Promise.all(pin.body.points.map((point) => findPoint(vault, point)));
     const isOwn = (listed: ListedPoint) => listed.point.item === backup.item;
-    return { parent: pinned.find(isOwn), relative: pinned.find((listed) => !isOwn(listed)) };
+    return { parent: pinned.find(isOwn), relative: pinned.find((listed) => !isOwn(listed)), sequence };
   }
-  const parent = usable(vault, await newestPoint(vault, backup.item));
+  const parent = usable(vault, newest);
   const relative = parent ? undefined : usable(vault, backup.relative && (await newestPoint(vault, backup.relative)));
-  return { parent, relative };
+  return { parent, relative, sequence };
 }
 
 interface Sources {
   readonly parent: ListedPoint | undefined;
   readonly relative: ListedPoint | undefined;
+  /** Of the point in its item. It goes on where a new data key lets nothing else go on: the newest has the highest. */
+  readonly sequence: number;
 }
 
 /** A point under another data key shares no chunk ids and no tree. */
@@ -111,25 +116,23 @@ interface PlannedDisk {
 
 class TransferRun {
   private readonly vault: Vault;
+  private readonly key: VaultKey;
   private readonly backup: Backup;
   private readonly point: PointId;
   private readonly parent: ListedPoint | undefined;
   private readonly relative: ListedPoint | undefined;
+  private readonly sequence: number;
   private doneBytes = 0;
   private totalBytes = 0;
 
-  constructor(
-    vault: Vault,
-    backup: Backup,
-    point: PointId,
-    parent: ListedPoint | undefined,
-    relative: ListedPoint | undefined,
-  ) {
+  constructor(vault: Vault, key: VaultKey, backup: Backup, point: PointId, { parent, relative, sequence }: Sources) {
     this.vault = vault;
+    this.key = key;
     this.backup = backup;
     this.point = point;
     this.parent = parent;
     this.relative = relative;
+    this.sequence = sequence;
   }
 
   async run(): Promise<Manifest> {
@@ -141,7 +144,7 @@ class TransferRun {
     for (const [ordinal, disk] of planned.entries()) disks.push(await this.transferDisk(ordinal, disk));
     const committed = await commitTransfer(this.vault, {
       point: this.point,
-      key: this.vault.activeKey,
+      key: this.key,
       manifest: this.manifestOf(disks.map(({ disk }) => disk)),
       packCounts: disks.map(({ counts }) => counts),
       written: disks.flatMap(({ done }) => done.flatMap((work) => work.packs)),
@@ -164,7 +167,7 @@ class TransferRun {
     const plan = decodePlan(unseal(vault, { kind: "plan", ...point }, body));
     const parent = plan.parent === null ? undefined : candidate;
     const work: DiskTransfer = {
-      ...{ vault, key: vault.activeKey, ...point, disk: ordinal, shape, source, plan, damage },
+      ...{ vault, key: this.key, ...point, disk: ordinal, shape, source, plan, damage },
       parent: parent?.parent.tree,
       relative: this.relativeDiskOf(source, chunkBytes),
       compressionLevel: vault.record.defaults.compressionLevel,
@@ -174,7 +177,7 @@ class TransferRun {
   }
 
   private sealPlan(plan: DiskPlan): Buffer {
-    return seal(this.vault, this.vault.activeKey, { kind: "plan", ...this.point }, encodePlan(plan));
+    return seal(this.vault, this.key, { kind: "plan", ...this.point }, encodePlan(plan));
   }
 
   private async transferDisk(ordinal: number, { work, plan, inherited }: PlannedDisk) {
@@ -216,9 +219,9 @@ class TransferRun {
     const now = vault.clock.now().toISOString();
     return {
       ...this.point,
-      keyId: vault.activeKey.keyId,
+      keyId: this.key.keyId,
       pointId: backup.pointId ?? this.point.transfer,
-      sequence: (parent?.manifest.sequence ?? 0) + 1,
+      sequence: this.sequence,
       committedBy: backup.committedBy ?? "holdfast",
       pointTime: backup.pointTime ?? now,
       createdAt: now,

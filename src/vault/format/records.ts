@@ -27,6 +27,8 @@ export const vaultRecord = z.strictObject({
   optionalFeatures: z.array(z.string()),
   suite: z.enum(["none", "aes-256-gcm"]),
   activeKeyId: keyId,
+  /** Wrappings that open the vault no more, save for whoever insists. Each data key keeps one that is not listed here. */
+  retired: z.array(z.strictObject({ keyId, wrapping: count })).optional(),
   defaults: z.strictObject({
     chunkBytes: count,
     compressionLevel: z.number().int(),
@@ -114,6 +116,11 @@ export function decodeRecord<T extends z.ZodType>(
     throw new HoldfastFailure("corrupt", "HoldfastNotAuthentic", `${name} was changed by something that has no key`);
   }
   return parseJson(schema, encodeJson(body as Json), name);
+}
+
+/** The key that a record was written under, if it is authentic. */
+export function recordKeyId(name: string, bytes: Uint8Array): VaultKey["keyId"] {
+  return parseJson(macEnvelope, bytes, name).keyId;
 }
 
 /** The body as it claims to be, for the one record that says which key opens the vault. */

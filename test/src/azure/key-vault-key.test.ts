@@ -126,7 +126,11 @@ describe("A key in Key Vault", () => {
 
   it("stops when it is told to", async () => {
     const { url } = await makeKey();
-    await azure.control("PUT", "faults", { name: "slow", surface: "keys", fault: { kind: "latency", latencyMs: 20_000 } });
+    await azure.control("PUT", "faults", {
+      name: "slow",
+      surface: "keys",
+      fault: { kind: "latency", latencyMs: 20_000 },
+    });
     const stop = new AbortController();
     const asked = open(url, { signal: stop.signal }).wrap(dataKey);
     stop.abort();
