@@ -2,6 +2,7 @@
 
 import type { Command } from "../command-line.ts";
 import { backupCommand } from "./backup.ts";
+import { benchCommand } from "./bench.ts";
 import { adoptCommand, collectCommand, copyCommand, verifyCommand } from "./care.ts";
 import { initCommand } from "./init.ts";
 import { mountCommand } from "./mount.ts";
@@ -38,4 +39,5 @@ export const vaultCommands: readonly Command[] = [
   rebuildCatalogCommand,
   keysCommand,
   rotateKeyCommand,
+  benchCommand,
 ];
