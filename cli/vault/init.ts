@@ -47,9 +47,10 @@ async function init(call: Call): Promise<number> {
   };
   if (keys?.file !== undefined) await refuseKeyFile(keys.file, false);
   if (keys?.escrow !== undefined) await refuseKeyFile(keys.escrow, true);
+  const inKeyVault = keys?.url === undefined ? [] : [await openInKeyVault(call, keys.url)];
   const stores = await openStores(call, location, "create");
   await refuseIfPresent(stores);
-  const wrappers = keys === undefined ? [] : await makeKeys(call, keys);
+  const wrappers = [...inKeyVault, ...(await makeKeyFiles(keys))];
   const { record } = await createVault({ ...outside(call, wrappers), ...stores }, wanted);
   if (flags.has("json")) {
     const { vaultId, name, locations, suite } = record;
@@ -87,10 +88,9 @@ function chosenKeys(call: Call): ChosenKeys | undefined {
 }
 
 /** The escrow key wraps with the first: there is no moment at which the vault opens with one of them alone. */
-async function makeKeys(call: Call, { file, url, escrow }: ChosenKeys): Promise<KeyWrapper[]> {
+async function makeKeyFiles(keys: ChosenKeys | undefined): Promise<KeyWrapper[]> {
   const wrappers: KeyWrapper[] = [];
-  if (url !== undefined) wrappers.push(await openInKeyVault(call, url));
-  for (const path of [file, escrow]) if (path !== undefined) wrappers.push(await openOrCreateKeyFile(path));
+  for (const path of [keys?.file, keys?.escrow]) if (path) wrappers.push(await openOrCreateKeyFile(path));
   return wrappers;
 }
 

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
+import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import { createImage, fixedVhdFooter, type ImageFormat } from "../../src/files/image-disk.ts";
 import { DiskReader } from "../../src/vault/disk-reader.ts";
 import type { Manifest, ManifestDisk } from "../../src/vault/format/manifest.ts";
@@ -77,7 +78,12 @@ async function restore(call: Call, usualFormat: ImageFormat): Promise<number> {
 }
 
 async function restoreAll(call: Call, vault: Vault, listed: ListedPoint, folder: string, format: ImageFormat) {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw new HoldfastFailure("conflict", "HoldfastNotAFolder", `${folder}: ${messageOf(cause)}`, {
+      hint: "With --all-disks the target is a folder.",
+      cause,
+    });
+  });
   for (const [ordinal, disk] of listed.manifest.disks.entries()) {
     const name = disk.name.replace(/\.(?:img|raw|vhd)$/i, "").replaceAll(/[^\w.-]/g, "_");
     const path = join(folder, `${ordinal}-${name}.${format === "vhd" ? "vhd" : "img"}`);

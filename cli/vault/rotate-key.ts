@@ -90,6 +90,7 @@ async function rotate(call: Call): Promise<number> {
     throw usage("Say what is to change", `One of ${changes.map((name) => `--${name}`).join(", ")}.`);
   }
   const newWrappers = await newWrappersOf(call, deps.wrappers);
+  refuseSameFile(newWrappers, deps.wrappers);
   await refuseRetireOfNothing(vault, flags.list("retire"));
   const retires = retirementOf(call, deps.wrappers);
   const wrappers = unique([...newWrappers, ...deps.wrappers]);
@@ -150,6 +151,12 @@ async function refuseRetireOfNothing(vault: Vault, ids: readonly string[]): Prom
   throw new HoldfastFailure("not-found", "HoldfastKeyNotFound", `No key ${unknown} opens the vault`, {
     hint: `These do: ${openers.join(", ")}.`,
   });
+}
+
+/** In Key Vault the same key may have a newer version; a file is what it is. */
+function refuseSameFile(fresh: readonly KeyWrapper[], given: readonly KeyWrapper[]): void {
+  const same = fresh.find((wrapper) => wrapper.id.startsWith("file:") && given.some(({ id }) => id === wrapper.id));
+  if (same && !given.includes(same)) throw usage(`The new key file is the old one, ${same.id}`);
 }
 
 function unique(wrappers: readonly KeyWrapper[]): KeyWrapper[] {
