@@ -7,7 +7,7 @@ import type { Json } from "./format/canonical-json.ts";
 import { encodeJson } from "./format/canonical-json.ts";
 import { FORMAT_VERSION } from "./format/envelope.ts";
 import { KEY_BYTES, PUBLIC_KEY, type Suite, VaultKey } from "./format/keys.ts";
-import { KEYS_PREFIX, type KeyId, keyName, makeKeyId, parseKeyName } from "./format/names.ts";
+import { compareText, KEYS_PREFIX, type KeyId, keyName, makeKeyId, parseKeyName } from "./format/names.ts";
 import { type KeyRecord, keyRecord, type VaultRecord } from "./format/records.ts";
 import { parseJson } from "./format/schema.ts";
 import { isKind } from "./objects.ts";
@@ -100,6 +100,7 @@ export function byKeyId(records: readonly FoundKeyRecord[]): Map<KeyId, FoundKey
   return Map.groupBy(records, ({ keyId }) => keyId);
 }
 
+/** By data key, and the older wrappings first: a listing has ".1.json" before ".json". */
 export async function readKeyRecords({ archive }: Pick<RingDeps, "archive">): Promise<FoundKeyRecord[]> {
   const found: FoundKeyRecord[] = [];
   for await (const page of archive.list(KEYS_PREFIX)) {
@@ -109,7 +110,7 @@ export async function readKeyRecords({ archive }: Pick<RingDeps, "archive">): Pr
       if (record) found.push({ keyId, wrapping, record });
     }
   }
-  return found;
+  return found.sort((left, right) => compareText(left.keyId, right.keyId) || left.wrapping - right.wrapping);
 }
 
 /** Retired wrappings may be erased while they are listed. */
