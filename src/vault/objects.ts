@@ -9,7 +9,7 @@ import type { Json } from "./format/canonical-json.ts";
 import { type Binding, claimedKeyId, NONCE_BYTES, openEnvelope, sealEnvelope } from "./format/envelope.ts";
 import type { VaultKey } from "./format/keys.ts";
 import type { KeyId } from "./format/names.ts";
-import { decodeRecord, encodeRecord, recordKeyId } from "./format/records.ts";
+import { encodeRecord, openRecord } from "./format/records.ts";
 import type { Vault } from "./open-vault.ts";
 
 const MAX_SWAP_ATTEMPTS = 50;
@@ -64,8 +64,8 @@ export async function readRecord<T extends z.ZodType>(
 ): Promise<FoundRecord<z.infer<T>> | undefined> {
   const found = await readIfPresent(vault.state, name);
   if (!found) return undefined;
-  const body = decodeRecord(schema, vault.keyOf, vault.vaultId, name, found.body);
-  return { body, keyId: recordKeyId(name, found.body), etag: found.object.etag, storeDate: found.storeDate };
+  const opened = openRecord(schema, vault.keyOf, vault.vaultId, name, found.body);
+  return { ...opened, etag: found.object.etag, storeDate: found.storeDate };
 }
 
 /** Writes over exactly what was read before: undefined means that nothing was there. False when that has changed. */

@@ -56,16 +56,52 @@ export async function restoreDisk(
   }
 }
 
+/** How many slices a disk's restore has; each is at most 512 MiB of the disk with default chunks. */
+export async function countRestoreSlices(vault: Vault, manifest: Manifest, disk: ManifestDisk): Promise<number> {
+  let leafCount = 0;
+  for await (const _ of IndexTree.ofDisk(vault, manifest, disk).leafRefs()) leafCount++;
+  return Math.ceil(leafCount / WINDOW_LEAVES);
+}
+
+/** One slice of a disk's restore. May be done again, and at the same time as others; the sink is neither begun nor finished. */
+export async function restoreSlice(
+  vault: Vault,
+  manifest: Manifest,
+  disk: ManifestDisk,
+  slice: number,
+  sink: Pick<DiskSink, "write">,
+  options: RestoreOptions = {},
+): Promise<number> {
+  const packs = new PackReader(vault);
+  const tree = IndexTree.ofDisk(vault, manifest, disk, packs);
+  let position = 0;
+  for await (const window of windowsOf(tree)) {
+    if (position++ === slice) return writeWindow(packs, tree, vault.keyOf(manifest.keyId), window, sink, options);
+  }
+  return 0;
+}
+
 async function writeAll(packs: PackReader, tree: IndexTree, key: VaultKey, sink: DiskSink, options: RestoreOptions) {
+  let writtenBytes = 0;
+  for await (const window of windowsOf(tree))
+    writtenBytes += await writeWindow(packs, tree, key, window, sink, options);
+  return writtenBytes;
+}
+
+async function writeWindow(
+  packs: PackReader,
+  tree: IndexTree,
+  key: VaultKey,
+  window: readonly LeafRef[],
+  sink: Pick<DiskSink, "write">,
+  options: RestoreOptions,
+): Promise<number> {
   let writtenBytes = 0;
   const restore = async (group: readonly Piece[]) => {
     const groupBytes = await restoreGroup(packs, key, group, sink, options);
     writtenBytes += groupBytes;
   };
-  for await (const window of windowsOf(tree)) {
-    const groups = groupsOf(await piecesOf(tree, window, options));
-    await pMap(groups, restore, { concurrency: READS_AT_ONCE });
-  }
+  await pMap(groupsOf(await piecesOf(tree, window, options)), restore, { concurrency: READS_AT_ONCE });
   return writtenBytes;
 }
 
@@ -138,7 +174,7 @@ async function restoreGroup(
   packs: PackReader,
   key: VaultKey,
   group: readonly Piece[],
-  sink: DiskSink,
+  sink: Pick<DiskSink, "write">,
   options: RestoreOptions,
 ) {
   const [first] = group;

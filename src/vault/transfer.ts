@@ -1,5 +1,6 @@
-// A whole backup in one process, from disks to a committed point: what the command line runs, and what the service runs
-// step by step as activities. Every step adopts what an earlier execution of the same transfer has done.
+// A backup from disks to a committed point, step by step: the command line runs the steps in one process, the service each
+// in an activity of its own, wherever that happens to run. Every step adopts what an earlier execution of it has done, so
+// that it may be repeated, run twice at once, or go on after a crash.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
@@ -32,6 +33,7 @@ import { type DiskTransfer, readFragment, writeSlice } from "./write-slice.ts";
 
 /** Two slices at once keep both cores busy; each holds at most three packs. */
 const SLICES_AT_ONCE = 1;
+const FRAGMENTS_AHEAD = 8;
 
 export interface BackupDisk {
   readonly source: DiskSource;
@@ -74,33 +76,44 @@ export async function runBackup(vault: Vault, backup: Backup, transfer: Transfer
     await releaseTransfer(vault, point);
     return content.manifest;
   }
-  const sources = await chooseSources(vault, backup, transfer);
-  const borrowed = [sources.parent, sources.relative].flatMap((listed) => (listed ? [listed.point] : []));
+  const open = await openTransfer(vault, backup, transfer);
+  const planned: DiskPlan[] = [];
+  for (const disk of backup.disks.keys()) planned.push(await open.planDisk(disk));
+  for (const [disk, { slices }] of planned.entries()) {
+    const written = mapInOrder(slices.keys(), SLICES_AT_ONCE, (slice) => open.writeSlice(disk, slice));
+    for await (const _ of written);
+    await open.sealDisk(disk);
+  }
+  const manifest = await open.commit();
+  await releaseTransfer(vault, point);
+  return manifest;
+}
+
+/** Pins the transfer, if that has not been done, and finds what it builds on. */
+export async function openTransfer(vault: Vault, backup: Backup, transfer: TransferId): Promise<OpenTransfer> {
+  const point: PointId = { item: backup.item, transfer };
+  const { parent, relative } = await chooseSources(vault, backup, transfer);
+  const borrowed = [parent, relative].flatMap((listed) => (listed ? [listed.point] : []));
   const key = await beginTransfer(vault, point, borrowed);
-  const run = new TransferRun(vault, key, backup, point, sources);
-  return run.run();
+  return new OpenTransfer(vault, key, backup, point, { parent, relative });
 }
 
 /** What the transfer builds on: decided once, by its pin. */
 async function chooseSources(vault: Vault, backup: Backup, transfer: TransferId): Promise<Sources> {
   const pin = await readPin(vault, transfer);
-  const newest = await newestPoint(vault, backup.item);
-  const sequence = (newest?.manifest.sequence ?? 0) + 1;
   if (pin) {
     const pinned = await Promise.all(pin.body.points.map((point) => findPoint(vault, point)));
     const isOwn = (listed: ListedPoint) => listed.point.item === backup.item;
-    return { parent: pinned.find(isOwn), relative: pinned.find((listed) => !isOwn(listed)), sequence };
+    return { parent: pinned.find(isOwn), relative: pinned.find((listed) => !isOwn(listed)) };
   }
-  const parent = usable(vault, newest);
+  const parent = usable(vault, await newestPoint(vault, backup.item));
   const relative = parent ? undefined : usable(vault, backup.relative && (await newestPoint(vault, backup.relative)));
-  return { parent, relative, sequence };
+  return { parent, relative };
 }
 
 interface Sources {
   readonly parent: ListedPoint | undefined;
   readonly relative: ListedPoint | undefined;
-  /** Of the point in its item. It goes on where a new data key lets nothing else go on: the newest has the highest. */
-  readonly sequence: number;
 }
 
 /** A point under another data key shares no chunk ids and no tree. */
@@ -108,52 +121,93 @@ function usable(vault: Vault, listed: ListedPoint | undefined | ""): ListedPoint
   return listed && listed.manifest.keyId === vault.activeKey.keyId ? listed : undefined;
 }
 
+/** The same disk in the parent point. */
+interface ParentCandidate {
+  readonly parent: ParentDisk;
+  readonly point: PointId;
+  readonly disk: ManifestDisk;
+  readonly ordinal: number;
+}
+
+interface CompleteDisk {
+  readonly disk: ManifestDisk;
+  readonly counts: PackCounts;
+  readonly done: readonly WorkDone[];
+}
+
+/** A disk of a transfer whose plan stands. */
 interface PlannedDisk {
   readonly work: DiskTransfer;
   readonly plan: DiskPlan;
   readonly inherited: PackCounts | undefined;
 }
 
-class TransferRun {
+/** A transfer that is under way. Disks are named by their position among the backup's. */
+export class OpenTransfer {
   private readonly vault: Vault;
   private readonly key: VaultKey;
   private readonly backup: Backup;
   private readonly point: PointId;
   private readonly parent: ListedPoint | undefined;
   private readonly relative: ListedPoint | undefined;
-  private readonly sequence: number;
+  private readonly planned = new Map<number, Promise<PlannedDisk>>();
   private doneBytes = 0;
   private totalBytes = 0;
 
-  constructor(vault: Vault, key: VaultKey, backup: Backup, point: PointId, { parent, relative, sequence }: Sources) {
+  constructor(vault: Vault, key: VaultKey, backup: Backup, point: PointId, { parent, relative }: Sources) {
     this.vault = vault;
     this.key = key;
     this.backup = backup;
     this.point = point;
     this.parent = parent;
     this.relative = relative;
-    this.sequence = sequence;
   }
 
-  async run(): Promise<Manifest> {
-    const parentPacks = this.parent && (await readPointPacks(this.vault, this.parent.point));
-    const planned: PlannedDisk[] = [];
-    for (const ordinal of this.backup.disks.keys()) planned.push(await this.plan(ordinal, parentPacks));
-    this.totalBytes = planned.reduce((sum, { plan }) => sum + dirtyBytesOf(plan), 0);
-    const disks: { disk: ManifestDisk; counts: PackCounts; done: readonly WorkDone[] }[] = [];
-    for (const [ordinal, disk] of planned.entries()) disks.push(await this.transferDisk(ordinal, disk));
-    const committed = await commitTransfer(this.vault, {
+  /** Decides what of a disk has to be read, once and for all. */
+  async planDisk(disk: number): Promise<DiskPlan> {
+    return (await this.disk(disk)).plan;
+  }
+
+  /** Answers how much of what the disk's plan wants read lies up to the end of this slice. */
+  async writeSlice(disk: number, slice: number): Promise<number> {
+    const { work, plan } = await this.disk(disk);
+    await writeSlice(work, slice);
+    return plan.slices.slice(0, slice + 1).reduce((sum, { dirtyBytes }) => sum + dirtyBytes, 0);
+  }
+
+  /** All slices of the disk are written by now. */
+  async sealDisk(disk: number): Promise<void> {
+    const { work, plan } = await this.disk(disk);
+    await sealDisk(work, changedLeaves(work, plan));
+  }
+
+  /** All disks are sealed by now. The point exists when this resolves; its pin is still there. */
+  async commit(): Promise<Manifest> {
+    const disks: CompleteDisk[] = [];
+    for (const disk of this.backup.disks.keys()) disks.push(await this.complete(disk));
+    return commitTransfer(this.vault, {
       point: this.point,
       key: this.key,
-      manifest: this.manifestOf(disks.map(({ disk }) => disk)),
+      manifest: this.manifestOf(
+        disks.map(({ disk }) => disk),
+        await this.nextSequence(),
+      ),
       packCounts: disks.map(({ counts }) => counts),
       written: disks.flatMap(({ done }) => done.flatMap((work) => work.packs)),
     });
-    await releaseTransfer(this.vault, this.point);
-    return committed;
   }
 
-  private async plan(ordinal: number, parentPacks: readonly PackCounts[] | undefined): Promise<PlannedDisk> {
+  private disk(disk: number): Promise<PlannedDisk> {
+    let planned = this.planned.get(disk);
+    if (planned === undefined) {
+      planned = this.plan(disk);
+      planned.catch(() => this.planned.delete(disk));
+      this.planned.set(disk, planned);
+    }
+    return planned;
+  }
+
+  private async plan(ordinal: number): Promise<PlannedDisk> {
     const { source } = this.backup.disks[ordinal] as BackupDisk;
     const { vault, point } = this;
     const candidate = this.parentDiskOf(source);
@@ -173,21 +227,21 @@ class TransferRun {
       compressionLevel: vault.record.defaults.compressionLevel,
       onChunk: (rawBytes) => this.progress(rawBytes),
     };
-    return { work, plan, inherited: parent && parentPacks?.[parent.ordinal] };
+    this.totalBytes += plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
+    const inherited = parent && (await readPointPacks(vault, parent.point))[parent.ordinal];
+    return { work, plan, inherited };
   }
 
   private sealPlan(plan: DiskPlan): Buffer {
     return seal(this.vault, this.key, { kind: "plan", ...this.point }, encodePlan(plan));
   }
 
-  private async transferDisk(ordinal: number, { work, plan, inherited }: PlannedDisk) {
-    const fragments: Fragment[] = [];
-    const slices = plan.slices.keys();
-    for await (const fragment of mapInOrder(slices, SLICES_AT_ONCE, (slice) => writeSlice(work, slice))) {
-      fragments.push({ ...fragment, leaves: [] });
-    }
+  private async complete(ordinal: number): Promise<CompleteDisk> {
+    const { work, plan, inherited } = await this.disk(ordinal);
+    const done: WorkDone[] = [];
+    for await (const { leaves: _, ...own } of fragmentsOf(work, plan)) done.push(own);
     const sealed = await sealDisk(work, changedLeaves(work, plan));
-    const done: WorkDone[] = [...fragments, sealed];
+    done.push(sealed);
     const counts = new PackCounts();
     if (inherited) counts.addAll(inherited);
     for (const part of done) counts.addAll(part.counts);
@@ -214,14 +268,20 @@ class TransferRun {
     };
   }
 
-  private manifestOf(disks: ManifestDisk[]): Manifest {
+  /** The newest point has the highest, also where a new data key leaves it without a parent. */
+  private async nextSequence(): Promise<number> {
+    const before = this.parent ?? (await newestPoint(this.vault, this.backup.item));
+    return (before?.manifest.sequence ?? 0) + 1;
+  }
+
+  private manifestOf(disks: ManifestDisk[], sequence: number): Manifest {
     const { backup, parent, vault } = this;
     const now = vault.clock.now().toISOString();
     return {
       ...this.point,
       keyId: this.key.keyId,
       pointId: backup.pointId ?? this.point.transfer,
-      sequence: this.sequence,
+      sequence,
       committedBy: backup.committedBy ?? "holdfast",
       pointTime: backup.pointTime ?? now,
       createdAt: now,
@@ -236,14 +296,14 @@ class TransferRun {
   }
 
   /** The same disk in the parent point, if its tree can be built on: same chunks, and not larger than the disk is now. */
-  private parentDiskOf(source: DiskSource): { parent: ParentDisk; disk: ManifestDisk; ordinal: number } | undefined {
+  private parentDiskOf(source: DiskSource): ParentCandidate | undefined {
     const { parent, vault } = this;
     const ordinal = parent?.manifest.disks.findIndex((disk) => disk.uniqueId === source.identity.diskUniqueId) ?? -1;
     const disk = parent?.manifest.disks[ordinal];
     if (!parent || !disk || disk.sizeBytes > source.sizeBytes) return undefined;
     const tree = IndexTree.ofDisk(vault, parent.manifest, disk);
     const { base, unreadable } = disk;
-    return { parent: { transfer: parent.point.transfer, tree, base, unreadable }, disk, ordinal };
+    return { parent: { transfer: parent.point.transfer, tree, base, unreadable }, point: parent.point, disk, ordinal };
   }
 
   private relativeDiskOf(source: DiskSource, chunkBytes: number): IndexTree | undefined {
@@ -270,15 +330,15 @@ async function planAround(...[source, shape, parent, damage]: Parameters<typeof 
 }
 
 async function* changedLeaves(work: DiskTransfer, plan: DiskPlan) {
-  for (const slice of plan.slices.keys()) {
-    const fragment = await readFragment(work, fragmentName(work.transfer, work.disk, slice));
-    if (!fragment) throw new HoldfastFailure("corrupt", "HoldfastFragmentLost", `Slice ${slice} has no fragment`);
-    yield* fragment.leaves;
-  }
+  for await (const fragment of fragmentsOf(work, plan)) yield* fragment.leaves;
 }
 
-function dirtyBytesOf(plan: DiskPlan): number {
-  return plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
+function fragmentsOf(work: DiskTransfer, plan: DiskPlan): AsyncGenerator<Fragment> {
+  return mapInOrder(plan.slices.keys(), FRAGMENTS_AHEAD, async (slice) => {
+    const fragment = await readFragment(work, fragmentName(work.transfer, work.disk, slice));
+    if (fragment) return fragment;
+    throw new HoldfastFailure("corrupt", "HoldfastFragmentLost", `Slice ${slice} has no fragment`);
+  });
 }
 
 /** Backs up under a new transfer, and gives it up cleanly if that fails. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { findGarbage, listPins, markDropping, markLive, removeDropped, sweep } from "../../../src/vault/collect.ts";
 import type { ListedPins } from "../../../src/vault/collection-margins.ts";
 import { pinName } from "../../../src/vault/format/names.ts";
@@ -28,6 +28,9 @@ import {
   transferAgain,
   undeleteA,
 } from "./protocol-model.ts";
+
+// Other work may share the machine: slow is not wrong here.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Whatever was stored before a collector lists the pins is old enough to be swept. */
 const jump = { text: "list pins/", ms: 2 * HOUR_MS };

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import type { ObjectStore } from "../../../src/ports/object-store.ts";
 import { collect } from "../../../src/vault/collect.ts";
@@ -10,6 +10,9 @@ import { newTransferId, runBackup } from "../../../src/vault/transfer.ts";
 import { verifyVault } from "../../../src/vault/verify.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
 import { CHUNK, TestVault, VM } from "../../support/vault-fixture.ts";
+
+// Other work may share the machine: slow is not wrong here.
+vi.setConfig({ testTimeout: 120_000 });
 
 const DAY_MS = 24 * 3600 * 1000;
 

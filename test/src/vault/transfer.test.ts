@@ -8,7 +8,7 @@ import { MAX_PACK_BYTES } from "../../../src/vault/format/pack.ts";
 import { PackCounts } from "../../../src/vault/format/pack-counts.ts";
 import { IndexTree } from "../../../src/vault/index-tree.ts";
 import { readPointPacks } from "../../../src/vault/points.ts";
-import { restoreDisk } from "../../../src/vault/restore-disk.ts";
+import { countRestoreSlices, restoreDisk, restoreSlice } from "../../../src/vault/restore-disk.ts";
 import { MemoryDisk, MemorySink } from "../../support/memory-disk.ts";
 import { CHUNK, KiB, pointOf, TestVault, VM } from "../../support/vault-fixture.ts";
 
@@ -49,6 +49,20 @@ describe("A backup", () => {
     const restored = await restoreDisk(vault.vault, manifest, manifest.disks[0] as ManifestDisk, sink);
     expect(restored).toEqual({ sizeBytes: 20 * LEAF, writtenBytes: 20 * 40 * CHUNK });
     expect(sink.bytes.equals(disk.bytes)).toBe(true);
+  });
+
+  it("restores slice by slice, in any order and more than once, to the same bytes", async () => {
+    const vault = await TestVault.create();
+    const disk = new MemoryDisk(40 * LEAF + CHUNK);
+    for (let leaf = 0; leaf < 40; leaf += 2) disk.fill(leaf * LEAF, 3 * CHUNK, leaf);
+    const manifest = await vault.backUp(disk.snapshot());
+    const root = manifest.disks[0] as ManifestDisk;
+    expect(await countRestoreSlices(vault.vault, manifest, root)).toBe(3);
+    const bytes = Buffer.alloc(disk.bytes.length);
+    const sink = { write: async (offset: number, part: Uint8Array) => void bytes.set(part, offset) };
+    for (const slice of [2, 0, 2, 1]) await restoreSlice(vault.vault, manifest, root, slice, sink);
+    expect(bytes.equals(disk.bytes)).toBe(true);
+    expect(await restoreSlice(vault.vault, manifest, root, 3, sink)).toBe(0);
   });
 
   it("keeps every point as it was while the disk goes on changing", async () => {

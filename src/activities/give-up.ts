@@ -1,0 +1,59 @@
+// Giving up what a phase has begun, after a failure or because the user wants it. Called until it is done; what was not begun
+// is given up at once. If the phase had come to its good end after all, that stands, and is shown.
+
+import type { JobRef, Phase, StepFailure } from "../../orchestrations/contracts.ts";
+import type { ControlDeps } from "../control/control-deps.ts";
+import { moveSubTask, readJob } from "../control/job-changes.ts";
+import { freePhase } from "../control/phases.ts";
+import type { JobBody } from "../control/rows/job-row.ts";
+import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
+import { readRow } from "../control/rows/row-kind.ts";
+import { abandonTransfer } from "../vault/points.ts";
+import { backupOf, readVault } from "./backup-work.ts";
+import { SUB_TASK_OF } from "./phases.ts";
+import { completeSnapshot } from "./points.ts";
+import { mirrorCommit } from "./transfer.ts";
+import { committedManifest, pointOfJob } from "./transfer-session.ts";
+
+interface GiveUp extends JobRef {
+  readonly phase: Phase;
+  readonly failure?: StepFailure;
+}
+
+export async function giveUpPhase(
+  deps: ControlDeps,
+  { phase, failure, ...ref }: GiveUp,
+): Promise<{ state: "done" | "pending" }> {
+  const job = await readJob(deps, ref);
+  const given = phase === "snapshot" ? await giveUpSnapshot(deps, ref, job) : await giveUpTransfer(deps, ref, job);
+  if (given === "pending") return { state: "pending" };
+  if (given === "gone") {
+    const task = SUB_TASK_OF[phase];
+    if (failure) await moveSubTask(deps, ref, task, "fail", { failure });
+    else await moveSubTask(deps, ref, task, "cancel");
+    // The transfer phase is freed by `endTransfer`, after access to the snapshots has ended.
+    if (phase === "snapshot") await freePhase(deps, { vault: ref.vault, item: job.item, phase }, ref.job);
+  }
+  return { state: "done" };
+}
+
+async function giveUpSnapshot(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<"gone" | "pending" | "stands"> {
+  const { snapshot, pointId } = backupOf(job);
+  if (await readRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, pointId))) {
+    await completeSnapshot(deps, ref, job);
+    return "stands";
+  }
+  if (!snapshot) return "gone";
+  return (await deps.snapshots.remove(snapshot)) === "gone" ? "gone" : "pending";
+}
+
+/** The void and the manifest race on one name, and one of them wins. */
+async function giveUpTransfer(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<"gone" | "stands"> {
+  const point = await pointOfJob(deps, ref, job);
+  if (!point) return "gone";
+  const vault = await deps.archives.open(await readVault(deps, ref.vault));
+  if ((await abandonTransfer(vault, point, `job ${ref.job} gave it up`)) === "void") return "gone";
+  const manifest = await committedManifest(deps, ref, job);
+  if (manifest) await mirrorCommit(deps, ref, manifest);
+  return "stands";
+}

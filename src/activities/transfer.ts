@@ -1,0 +1,120 @@
+// The transfer of a backup into the vault's archive, as steps that each may run anywhere and more than once. The vault's own
+// protocol makes them safe (src/vault/points.ts): fragments are adopted, and commit and abandonment race on one name.
+
+import type { DiskStep, JobRef, SliceAnswer, SliceStep, StepOutcome } from "../../orchestrations/contracts.ts";
+import { HoldfastFailure } from "../base/failure.ts";
+import type { ControlDeps } from "../control/control-deps.ts";
+import { moveSubTask, readJob } from "../control/job-changes.ts";
+import { freePhase, requirePhase } from "../control/phases.ts";
+import { releaseSnapshots } from "../control/retention.ts";
+import type { JobBody } from "../control/rows/job-row.ts";
+import type { Manifest } from "../vault/format/manifest.ts";
+import { releaseTransfer } from "../vault/points.ts";
+import { newTransferId } from "../vault/transfer.ts";
+import { backupOf, changeBackup, readItem, readVault } from "./backup-work.ts";
+import { asOutcome } from "./outcome.ts";
+import { SUB_TASK_OF } from "./phases.ts";
+import { recordArchive } from "./points.ts";
+import { changeProgress } from "./progress.ts";
+import { inSlot } from "./slots.ts";
+import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
+
+/** A point it wants to build on may be deleted at that moment; then the next attempt builds on another. */
+const MAX_BEGINNINGS = 3;
+
+export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<{ diskCount: number }>> {
+  return asOutcome(async () => {
+    for (let beginning = 1; ; beginning++) {
+      const job = await decideTransfer(deps, ref);
+      try {
+        await openSession(deps, ref);
+        return { diskCount: backupOf(job).snapshotDisks.length };
+      } catch (cause) {
+        const isOvertaken = cause instanceof HoldfastFailure && cause.code === "HoldfastPointDeleted";
+        if (!isOvertaken || beginning === MAX_BEGINNINGS) throw cause;
+        const { transfer } = backupOf(job);
+        await changeBackup(deps, ref, (backup) => (backup.transfer === transfer ? { transfer: null } : undefined));
+      }
+    }
+  });
+}
+
+/** The id of the attempt stands in the job's row before the vault sees it: who cleans up knows what to give up. */
+async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> {
+  const job = await readJob(deps, ref);
+  if (backupOf(job).transfer !== null) return job;
+  const vault = await deps.archives.open(await readVault(deps, ref.vault));
+  const transfer = newTransferId(vault);
+  return changeBackup(deps, ref, (backup) => (backup.transfer === null ? { transfer } : undefined));
+}
+
+export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {
+  return asOutcome(async () => {
+    const { open } = await openSession(deps, ref);
+    const { slices } = await open.planDisk(disk);
+    const totalBytes = slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
+    await changeProgress(deps, ref, disk, { doneBytes: 0, totalBytes });
+    return { sliceCount: slices.length };
+  });
+}
+
+export function writeSlice(deps: ActivityDeps, step: SliceStep): Promise<StepOutcome<SliceAnswer>> {
+  const { disk, slice, ...ref } = step;
+  return asOutcome(async () => {
+    const job = await readJob(deps, ref);
+    if (job.cancelRequestedAt !== null) return { state: "cancelled" };
+    const doneBytes = await inSlot(deps, step, async () => {
+      const { open } = await openSession(deps, ref);
+      return open.writeSlice(disk, slice);
+    });
+    if (doneBytes === undefined) return { state: "busy" };
+    await changeProgress(deps, ref, disk, { doneBytes, totalBytes: job.progress[disk]?.totalBytes ?? doneBytes });
+    return { state: "done" };
+  });
+}
+
+export function sealDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome> {
+  return asOutcome(async () => {
+    const { open } = await openSession(deps, ref);
+    await open.sealDisk(disk);
+    return {};
+  });
+}
+
+/** The manifest's create-only write is the backup; then the row that mirrors it, and the pin goes last. */
+export function commitTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome> {
+  return asOutcome(async () => {
+    const job = await readJob(deps, ref);
+    const standing = await committedManifest(deps, ref, job);
+    if (standing) return mirrorCommit(deps, ref, standing);
+    await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
+    const { open } = await openSession(deps, ref);
+    return mirrorCommit(deps, ref, await open.commit());
+  });
+}
+
+/** What every execution after the commit does, and who finds the commit while giving up. */
+export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Manifest): Promise<object> {
+  const job = await readJob(deps, ref);
+  const storedBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.storedBytes, 0);
+  const readBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.readBytes, 0);
+  await recordArchive(deps, ref, job, { transfer: manifest.transfer, storedBytes });
+  await changeBackup(deps, ref, () => ({ transferredBytes: readBytes }));
+  const properties = { ...job.properties, "Backup Size": `${Math.ceil(readBytes / 2 ** 20)} MB` };
+  await moveSubTask(deps, ref, SUB_TASK_OF.transfer, "complete", { properties });
+  const vault = await deps.archives.open(await readVault(deps, ref.vault));
+  await releaseTransfer(vault, { item: manifest.item, transfer: manifest.transfer });
+  return {};
+}
+
+/** Access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
+export async function endTransfer(deps: ControlDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
+  const job = await readJob(deps, ref);
+  const { snapshotDisks, snapshotTime } = backupOf(job);
+  for (const { snapshotDiskId, diskUniqueId } of snapshotDisks) {
+    await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: snapshotTime ?? job.startedAt });
+  }
+  await freePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
+  await releaseSnapshots(deps, ref.vault, await readItem(deps, ref.vault, job.item));
+  return { state: "done" };
+}

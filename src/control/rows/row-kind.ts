@@ -1,0 +1,118 @@
+// Rows with a type: what a table holds, how a row is read and checked, and changing one by compare-and-swap. Everything
+// that the control plane remembers goes through here.
+
+import type { z } from "zod";
+import { HoldfastFailure } from "../../base/failure.ts";
+import type { ListOptions, StoredRow, TableStore } from "../../ports/table-store.ts";
+
+export interface RowKind<Body> {
+  readonly table: string;
+  readonly schema: z.ZodType<Body>;
+  /** For messages: "vault", "job". */
+  readonly noun: string;
+}
+
+export interface Place {
+  readonly partition: string;
+  readonly key: string;
+}
+
+export interface Held<Body> extends Place {
+  readonly body: Body;
+  readonly etag: string;
+}
+
+/** Sixteen lost races in a row are no accident. */
+const MAX_SWAPS = 16;
+
+export async function readRow<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  { partition, key }: Place,
+): Promise<Held<Body> | undefined> {
+  const row = await tables.read(kind.table, partition, key);
+  return row && parse(kind, row);
+}
+
+/** Answers false when a row stands there already: it may be one's own, after a lost answer. Who must know reads it. */
+export async function insertRow<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  place: Place,
+  body: Body,
+): Promise<boolean> {
+  try {
+    await tables.insert(kind.table, { ...place, body });
+    return true;
+  } catch (cause) {
+    if (isConflict(cause)) return false;
+    throw cause;
+  }
+}
+
+/** Answers false when the row has changed since it was read. */
+export async function replaceRow<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  held: Held<Body>,
+  body: Body,
+): Promise<boolean> {
+  try {
+    const { partition, key, etag } = held;
+    await tables.replace(kind.table, { partition, key, body }, etag);
+    return true;
+  } catch (cause) {
+    if (isConflict(cause)) return false;
+    throw cause;
+  }
+}
+
+/**
+ * Changes a row by compare-and-swap, reading it again after each lost race. `change` sees the present body and answers the
+ * next one, or undefined to leave it as it is; it may be called several times. Answers the body that stands then.
+ */
+export async function changeRow<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  place: Place,
+  change: (body: Body) => Body | undefined,
+): Promise<Body> {
+  for (let swap = 0; swap < MAX_SWAPS; swap++) {
+    const held = await readRow(tables, kind, place);
+    if (!held) throw new HoldfastFailure("not-found", "HoldfastRowNotFound", `There is no ${kind.noun} ${place.key}`);
+    const next = change(held.body);
+    if (next === undefined) return held.body;
+    if (await replaceRow(tables, kind, held, next)) return next;
+  }
+  throw new HoldfastFailure("unavailable", "HoldfastRowContended", `The ${kind.noun} ${place.key} changes too often`, {
+    hint: "Try again.",
+  });
+}
+
+export async function* listRows<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  partition: string,
+  options: ListOptions = {},
+): AsyncGenerator<Held<Body>> {
+  for await (const page of tables.list(kind.table, partition, options)) {
+    for (const row of page) yield parse(kind, row);
+  }
+}
+
+export async function removeRow<Body>(tables: TableStore, kind: RowKind<Body>, place: Place): Promise<void> {
+  await tables.remove(kind.table, place.partition, place.key);
+}
+
+function parse<Body>(kind: RowKind<Body>, row: StoredRow): Held<Body> {
+  const parsed = kind.schema.safeParse(row.body);
+  if (parsed.success) return { partition: row.partition, key: row.key, etag: row.etag, body: parsed.data };
+  throw new HoldfastFailure("corrupt", "HoldfastRowUnreadable", `The ${kind.noun} ${row.key} cannot be read`, {
+    cause: parsed.error,
+    hint: "It was written by another release, or changed by hand.",
+  });
+}
+
+export function isConflict(cause: unknown): boolean {
+  return cause instanceof HoldfastFailure && cause.kind === "conflict";
+}

@@ -1,0 +1,37 @@
+// The bounds of the product, each with its reason. A number that limits something is here or it is nowhere.
+
+const MIB = 1024 * 1024;
+const TIB = 1024 * 1024 * MIB;
+
+export const LIMITS = {
+  /** What Azure makes of a managed disk at most. */
+  diskBytes: 32 * TIB,
+  /** The largest sizes of machines take 64 data disks. */
+  dataDisksPerMachine: 64,
+  /** The table partition of a vault's items is listed whole by clients without filters; at 10,000 that is some seconds. */
+  itemsPerVault: 10_000,
+  /** Azure's own bound. az refuses policies with 1,000 items or more, so more would be of use to nobody. */
+  policiesPerVault: 200,
+  /** Two slices at once on two cores stay far below the 2 GiB of the smallest instance. */
+  sliceMemoryBytes: 128 * MIB,
+  /** With two slices, the heap of the runtime and what it has not collected yet. */
+  processMemoryBytes: 400 * MIB,
+  /** What is lost when an instance dies; and far below every host's limit for one invocation. */
+  sliceRunMs: 60_000,
+  /** What a slice reads at most. At 5 MB/s, slow for a disk behind a SAS, that is still within its time. */
+  sliceDirtyBytes: 256 * MIB,
+  /** A replay reads the whole history: beyond this, episodes take longer than their work. Then: continue as new. */
+  historyEvents: 1_000,
+  /** Larger inputs and outputs leave the queue message for a blob, at one more request each way. */
+  payloadBytes: 16 * 1024,
+  /** From the scheduled instant until the snapshot is asked for. */
+  snapshotStartMs: 60_000,
+  /** How far ahead the dispatcher expands: one tick of its timer, and half of one for a late tick. */
+  dispatchAheadMs: 90_000,
+  /** How many backups one policy run starts at a time: one activity each, well below the payload bound. */
+  startsPerBatch: 100,
+  /** A restore point collection takes 200 points at most; before that, backups continue in the next group. */
+  pointsPerCollection: 200,
+  /** A SAS lives this long, and is asked for anew before it ends: long enough for a slice, short enough to be stolen for little. */
+  sasMs: 60 * 60_000,
+} as const;
