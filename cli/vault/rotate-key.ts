@@ -1,6 +1,8 @@
 // `holdfast vault rotate-key|keys`: which keys open the vault, and changing them while it stands.
 
+import { stat } from "node:fs/promises";
 import { HoldfastFailure } from "../../src/base/failure.ts";
+import { openKeyFile } from "../../src/files/key-file.ts";
 import type { KeyWrapper } from "../../src/ports/key-wrapper.ts";
 import { isRetired, readKeyRecords } from "../../src/vault/key-ring.ts";
 import { openVault, type Vault, type VaultDeps } from "../../src/vault/open-vault.ts";
@@ -9,6 +11,7 @@ import {
   openersOf,
   type Rotated,
   refuseMissing,
+  requireRotatable,
   rotateDataKey,
   rotateWrapping,
 } from "../../src/vault/rotate-keys.ts";
@@ -74,36 +77,26 @@ async function listKeys(call: Call): Promise<number> {
   return 0;
 }
 
+const CHANGES = ["new-key-file", "new-key-vault-key", "new-escrow-file", "data-key", "retire", "erase"];
+
 async function rotate(call: Call): Promise<number> {
   const { flags } = call;
-  const changes = ["new-key-file", "new-key-vault-key", "new-escrow-file", "data-key", "retire", "erase"];
-  if (flags.has("new-key-file") && flags.has("new-key-vault-key")) {
-    throw usage("Give --new-key-file or --new-key-vault-key, not both");
-  }
-  if (flags.has("keep-old") && flags.has("retire")) throw usage("Give --keep-old or --retire, not both");
-  const newFiles = ["new-key-file", "new-escrow-file"].flatMap((name) => flags.text(name) ?? []);
-  if (newFiles.length === 2 && newFiles[0] === newFiles[1]) throw usage("The escrow file is to be another file");
-  for (const file of newFiles) await refuseKeyFile(file, file === flags.text("new-escrow-file"));
+  await refuseNonsense(call);
   const { vault, deps } = await openWithKeys(call);
+  requireRotatable(vault);
   const isOfKeyVault = deps.wrappers.some(({ id }) => id.startsWith("http"));
-  if (!isOfKeyVault && !changes.some((name) => flags.has(name))) {
-    throw usage("Say what is to change", `One of ${changes.map((name) => `--${name}`).join(", ")}.`);
+  if (!isOfKeyVault && !CHANGES.some((name) => flags.has(name))) {
+    throw usage("Say what is to change", `One of ${CHANGES.map((name) => `--${name}`).join(", ")}.`);
   }
-  const newWrappers = await newWrappersOf(call, deps.wrappers);
-  refuseSameFile(newWrappers, deps.wrappers);
-  await refuseRetireOfNothing(vault, flags.list("retire"));
   const retires = retirementOf(call, deps.wrappers);
-  const wrappers = unique([...newWrappers, ...deps.wrappers]);
-  if (flags.has("data-key") && !flags.has("force")) {
-    const staying = (await openersOf(vault)).filter((id) => !retires(id) || newWrappers.some((one) => one.id === id));
-    refuseMissing(staying, wrappers);
-  }
+  await refuseBeforehand(call, vault, deps.wrappers, retires);
+  const newWrappers = await newWrappersOf(call, deps.wrappers, openOrCreateKeyFile);
+  const current = { ...deps, wrappers: unique([...newWrappers, ...deps.wrappers]) };
   let rotated: Rotated | undefined;
   if (newWrappers.length > 0 || flags.has("retire") || !flags.has("data-key")) {
     const keys = newWrappers.length > 0 ? newWrappers : deps.wrappers;
     rotated = await rotateWrapping(deps, { newWrappers: keys, retires });
   }
-  const current = { ...deps, wrappers };
   if (flags.has("data-key")) {
     const made = await rotateDataKey(current, { evenMissing: flags.has("force") });
     rotated = { ...made, retired: rotated?.retired ?? [], skipped: rotated?.skipped ?? [] };
@@ -111,6 +104,43 @@ async function rotate(call: Call): Promise<number> {
   const erased = flags.has("erase") ? await eraseRetired(current) : 0;
   report(call, rotated as Rotated, erased);
   return 0;
+}
+
+async function refuseNonsense({ flags }: Call): Promise<void> {
+  if (flags.has("new-key-file") && flags.has("new-key-vault-key")) {
+    throw usage("Give --new-key-file or --new-key-vault-key, not both");
+  }
+  if (flags.has("keep-old") && flags.has("retire")) throw usage("Give --keep-old or --retire, not both");
+  const [file, escrow] = [flags.text("new-key-file"), flags.text("new-escrow-file")];
+  if (file !== undefined && file === escrow) throw usage("The escrow file is to be another file");
+  // They may be there already: a rotation that was stopped is done again with the same command.
+  for (const path of [file, escrow]) if (path !== undefined) await refuseKeyFile(path, false);
+}
+
+/** What would fail after the new key files were made. */
+async function refuseBeforehand(
+  call: Call,
+  vault: Vault,
+  given: readonly KeyWrapper[],
+  retires: (id: string) => boolean,
+): Promise<void> {
+  const { flags } = call;
+  const standing = await newWrappersOf(call, given, openIfPresent);
+  refuseSameFile(standing, given);
+  const openers = await openersOf(vault);
+  const unknown = flags.list("retire").find((id) => !openers.includes(id));
+  if (unknown !== undefined) {
+    throw new HoldfastFailure("not-found", "HoldfastKeyNotFound", `No key ${unknown} opens the vault`, {
+      hint: `These do: ${openers.join(", ")}.`,
+    });
+  }
+  if (!flags.has("data-key") || flags.has("force")) return;
+  const staying = openers.filter((id) => !retires(id) || standing.some((wrapper) => wrapper.id === id));
+  refuseMissing(staying, [...standing, ...given]);
+}
+
+async function openIfPresent(path: string): Promise<KeyWrapper | undefined> {
+  return (await stat(path).catch(() => undefined)) ? openKeyFile(path) : undefined;
 }
 
 /** With what opens it in hand: a key that the vault itself names is as good as one that was given. */
@@ -124,7 +154,11 @@ async function openWithKeys(call: Call): Promise<{ vault: Vault; deps: VaultDeps
 }
 
 /** An escrow key of its own comes beside the key that opens the vault already. */
-async function newWrappersOf(call: Call, given: readonly KeyWrapper[]): Promise<KeyWrapper[]> {
+async function newWrappersOf(
+  call: Call,
+  given: readonly KeyWrapper[],
+  openFile: (path: string) => Promise<KeyWrapper | undefined>,
+): Promise<KeyWrapper[]> {
   const { flags } = call;
   const [keyFile, url, escrow] = ["new-key-file", "new-key-vault-key", "new-escrow-file"].map((name) =>
     flags.text(name),
@@ -132,7 +166,10 @@ async function newWrappersOf(call: Call, given: readonly KeyWrapper[]): Promise<
   const wrappers: KeyWrapper[] = [];
   if (url !== undefined) wrappers.push(await openInKeyVault(call, url));
   if (escrow !== undefined && keyFile === undefined && url === undefined) wrappers.push(...given.slice(0, 1));
-  for (const file of [keyFile, escrow]) if (file !== undefined) wrappers.push(await openOrCreateKeyFile(file));
+  for (const file of [keyFile, escrow]) {
+    const wrapper = file === undefined ? undefined : await openFile(file);
+    if (wrapper) wrappers.push(wrapper);
+  }
   return wrappers;
 }
 
@@ -142,15 +179,6 @@ function retirementOf({ flags }: Call, [replaced]: readonly KeyWrapper[]) {
     if (flags.has("keep-old")) return false;
     return flags.has("new-escrow-file") || flags.list("retire").includes(id) || id === replaced?.id;
   };
-}
-
-async function refuseRetireOfNothing(vault: Vault, ids: readonly string[]): Promise<void> {
-  const openers = await openersOf(vault);
-  const unknown = ids.find((id) => !openers.includes(id));
-  if (unknown === undefined) return;
-  throw new HoldfastFailure("not-found", "HoldfastKeyNotFound", `No key ${unknown} opens the vault`, {
-    hint: `These do: ${openers.join(", ")}.`,
-  });
 }
 
 /** In Key Vault the same key may have a newer version; a file is what it is. */

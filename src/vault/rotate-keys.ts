@@ -108,8 +108,13 @@ export async function eraseRetired(deps: VaultDeps): Promise<number> {
 
 async function openForRotation(deps: VaultDeps): Promise<Vault> {
   const vault = await openVault(deps);
+  requireRotatable(vault);
+  return vault;
+}
+
+export function requireRotatable(vault: Vault): void {
   requireWritable(vault);
-  if (vault.record.suite !== "none") return vault;
+  if (vault.record.suite !== "none") return;
   throw new HoldfastFailure("invalid", "HoldfastSuiteNone", "The vault is not encrypted: it has no key to rotate", {
     hint: "Make an encrypted vault, and back up to that one.",
   });

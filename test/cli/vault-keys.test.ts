@@ -47,6 +47,9 @@ describe("Key files", () => {
     const { vault, key, escrow, point } = await withPoint();
     const [newKey, newEscrow] = [path("new.json"), path("new-escrow.json")];
     const news = ["--new-key-file", newKey, "--new-escrow-file", newEscrow];
+    // As after a rotation that was stopped before it retired anything.
+    await mustRun(["rotate-key", vault, ...keyFlags(key), ...news, "--keep-old"]);
+    for (const file of [key, escrow, newKey, newEscrow]) await restores(vault, point, ...keyFlags(file));
     const rotated = JSON.parse(await mustRun(["rotate-key", vault, ...keyFlags(key), ...news, "--json"]));
     expect(rotated).toMatchObject({ skipped: [], erased: 0 });
     expect([rotated.openers.length, rotated.retired.length]).toEqual([2, 2]);
