@@ -53,7 +53,10 @@ async function withDataPlane(measure: (plane: DataPlane) => Promise<BenchRow[]>)
   await grants.prepare();
   const surface = blobSurface({ disks, grants, now: Date.now });
   const noFaults = { faultsFor: () => [], strike: async () => {} };
-  const server = await listen(0, requestListener([surface], noFaults, { defect: console.error }));
+  const server = await listen(
+    0,
+    requestListener([surface], { faults: noFaults, log: { defect: console.error }, settled: () => state.settled() }),
+  );
   try {
     return await measure({ folder, state, disks, grants, origin: server.origin });
   } finally {
@@ -77,7 +80,10 @@ async function readsAndWrites(plane: DataPlane): Promise<BenchRow[]> {
     () => transfer((at) => send(bare.url, at, body, {})),
   );
   const frozen = disks.newId();
-  await disks.atRest([disk], () => state.commit([{ kind: "volume-frozen", id: frozen, of: disk }]));
+  await disks.atRest(
+    () => [disk],
+    () => state.commit([{ kind: "volume-frozen", id: frozen, of: disk }]),
+  );
   const url = await sas(plane, frozen, "Read");
   const read = await ratio(
     () => transfer((at) => receive(url, at)),
@@ -99,7 +105,10 @@ async function diffOfManyPages(plane: DataPlane): Promise<BenchRow[]> {
   const big = disks.newId();
   const before = disks.newId();
   await state.commit([{ kind: "volume-created", id: big, sizeBytes: TIB }]);
-  await disks.atRest([big], () => state.commit([{ kind: "volume-frozen", id: before, of: big }]));
+  await disks.atRest(
+    () => [big],
+    () => state.commit([{ kind: "volume-frozen", id: before, of: big }]),
+  );
   const layer = disks.newId();
   const stride = Math.floor(TIB / 512 / 100_000);
   for (let index = 0; index < 100_000; index += 1) {

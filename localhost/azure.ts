@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
 import { readEstate } from "./azure/estate/read-estate.ts";
 import { startAzure } from "./azure/start.ts";
+import { endWithParent } from "./with-parent.ts";
 
 const HELP = `Usage: node localhost/azure.ts [options]
 
@@ -15,6 +16,7 @@ A simulated Azure on 127.0.0.1 for the official SDKs: tokens, Resource Manager, 
   --upstream <url>        who answers requests for Microsoft.RecoveryServices
   --blob-origin <url>     where storage accounts keep their blobs: Azurite (default http://127.0.0.1:10000)
   --identity-header <s>   what callers of the managed-identity endpoint must send (default: kept in the data folder)
+  --with-parent           stop when standard input ends, as it does when the process that started this one is gone
   --help                  this text
 
 Stops on SIGINT and SIGTERM. State survives SIGKILL. How it behaves afterwards (faults, machines): <origin>/control/…
@@ -29,6 +31,7 @@ async function main(): Promise<void> {
       upstream: { type: "string" },
       "blob-origin": { type: "string" },
       "identity-header": { type: "string" },
+      "with-parent": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -58,6 +61,7 @@ async function main(): Promise<void> {
   const stop = () => void azure.close().then(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
+  if (values["with-parent"]) endWithParent();
 }
 
 main().catch((cause: unknown) => {

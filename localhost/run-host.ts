@@ -10,6 +10,8 @@ import { type FunctionHost, type FunctionHostOptions, startFunctionHost } from "
 export interface RunHostOptions extends Omit<FunctionHostOptions, "createLog" | "onBroken"> {
   readonly json: boolean;
   readonly verbose: boolean;
+  /** What has to end after the host did. */
+  readonly onStopped?: () => Promise<void>;
 }
 
 /** Resolves when the host is up; the process then lives until a signal ends it. */
@@ -26,7 +28,7 @@ export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
     },
   });
   surviveStrayErrors(host);
-  stopOnSignals(host);
+  stopOnSignals(host, options.onStopped);
   printBanner(host, { json, appFolder: options.app.folder, dataFolder: options.dataFolder });
   return host;
 }
@@ -40,7 +42,7 @@ const SAME_SIGNAL_MS = 500;
  */
 const HEAP_LIMITS = ["--max-semi-space-size=8", "--semi-space-growth-factor=1", "--heap-growing-percent=100"];
 
-function stopOnSignals(host: FunctionHost): void {
+function stopOnSignals(host: FunctionHost, onStopped: (() => Promise<void>) | undefined): void {
   let stoppingSinceMs: number | undefined;
   const stop = (signal: NodeJS.Signals): void => {
     if (stoppingSinceMs !== undefined) {
@@ -53,13 +55,16 @@ function stopOnSignals(host: FunctionHost): void {
       "Host",
       "Stopping. Running functions get a few seconds; press Ctrl-C again to end now.",
     );
-    host.stop().then(
-      () => process.exit(0),
-      (error) => {
-        process.stderr.write(`The host did not stop cleanly: ${messageOf(error)}\n`);
-        process.exit(1);
-      },
-    );
+    host
+      .stop()
+      .then(() => onStopped?.())
+      .then(
+        () => process.exit(0),
+        (error) => {
+          process.stderr.write(`The host did not stop cleanly: ${messageOf(error)}\n`);
+          process.exit(1);
+        },
+      );
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);

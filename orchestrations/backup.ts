@@ -50,10 +50,10 @@ function* runPhase(
   steps: (context: OrchestrationContext, job: JobRef) => Steps<PhaseEnd>,
 ): Steps<boolean> {
   const claim = yield* attempt(call(context, CLAIM_PHASE, { ...job, phase }));
-  const failure = failureOf(claim);
-  if ("state" in claim && claim.state !== "granted") return claim.state === "done";
-  const end: PhaseEnd = failure ? { failure } : yield* attempt(steps(context, job));
-  if (end.failure === undefined && end.state === "done") return true;
+  if ("state" in claim && claim.state === "done") return true;
+  const isGranted = "state" in claim && claim.state === "granted";
+  const end = isGranted ? yield* attempt(steps(context, job)) : { failure: failureOf(claim) };
+  if (end.failure === undefined && "state" in end && end.state === "done") return true;
   yield* giveUp(context, job, phase, end.failure);
   return false;
 }

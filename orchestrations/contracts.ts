@@ -81,11 +81,11 @@ export const CLOSE_JOB: ActivityContract<JobRef, { readonly status: string }> = 
 // Backups.
 /**
  * "done": an earlier life of the orchestration has brought the phase to its good end. "refused": somebody else holds it, it
- * ended badly, or the user wants no more of the job; the job's row says which.
+ * ended badly, or the user wants no more of the job. Whatever an earlier life has begun is to be given up then.
  */
 export const CLAIM_PHASE: ActivityContract<
   JobRef & { readonly phase: Phase },
-  { readonly state: "granted" | "done" | "refused" }
+  { readonly state: "granted" | "done" } | { readonly state: "refused"; readonly failure?: StepFailure }
 > = { name: "claim-phase-v1" };
 export const BEGIN_SNAPSHOT: ActivityContract<JobRef, StepOutcome> = { name: "begin-snapshot-v1" };
 export const CHECK_SNAPSHOT: ActivityContract<

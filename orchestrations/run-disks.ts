@@ -17,8 +17,8 @@ import { beginCall, beginChild, isThrottled, type Steps, wait } from "./steps.ts
 
 const DISKS_AT_ONCE = 2;
 const SLICES_AT_ONCE = 2;
-/** A round is at most some eight events. */
-const ROUNDS = 100;
+/** A round is some eight events, and twice as many when each slice takes a second attempt. */
+const ROUNDS = 50;
 /** A slice takes seconds; a place becomes free about as often. */
 const BUSY_WAIT_MS = 2_000;
 
@@ -30,9 +30,7 @@ export function* runDisks(
 ): Steps<StepOutcome<DiskEnd>> {
   for (let first = 0; first < diskCount; first += DISKS_AT_ONCE) {
     const disks = Array.from({ length: Math.min(DISKS_AT_ONCE, diskCount - first) }, (_, at) => first + at);
-    const begun = disks.map((disk) =>
-      beginChild(context, child, { ...job, disk, progress: null }, `${job.job}:${child.name}:${disk}`),
-    );
+    const begun = disks.map((disk) => beginChild(context, child, { ...job, disk, progress: null }));
     const ends: StepOutcome<DiskEnd>[] = yield context.df.Task.all(begun);
     const bad =
       ends.find((end) => end.failure !== undefined) ?? ends.find((end) => end.failure || end.state !== "done");

@@ -11,12 +11,14 @@ export type Steps<Answer> = Generator<Task, Answer, any>;
 const ATTEMPTS = 10;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
-/** At a minute each, two hours of a platform that asks for patience. */
-const MAX_THROTTLED = 120;
+const THROTTLED_PATIENCE_MS = 2 * 3_600_000;
 
 const FIRST_LOOK_MS = 250;
-const LONGEST_LOOK_MS = 10 * 60_000;
-/** Waiting grows with what was waited already: a long wait is looked at rarely, and never noticed late by more. */
+const LONGEST_LOOK_MS = 30 * 60_000;
+/**
+ * Waiting grows with what was waited already: a long wait is looked at rarely, and never noticed late by more. So a day of
+ * waiting is some ninety looks, which leaves room in the history.
+ */
 const LOOK_SHARE = 0.25;
 
 export function* call<Input, Output>(
@@ -24,11 +26,14 @@ export function* call<Input, Output>(
   activity: ActivityContract<Input, Output>,
   input: Input,
 ): Steps<Output> {
-  for (let throttled = 0; ; throttled++) {
+  const startMs = nowMs(context);
+  for (;;) {
     const answer: Output | Throttled = yield beginCall(context, activity, input);
     if (!isThrottled(answer)) return answer;
-    if (throttled === MAX_THROTTLED) throw new Error(`${activity.name} was throttled for too long`);
-    yield* wait(context, answer.retryAfterMs);
+    const waitedMs = nowMs(context) - startMs;
+    if (waitedMs >= THROTTLED_PATIENCE_MS) throw new Error(`${activity.name} was throttled for too long`);
+    // A platform that goes on asking for short waits is asked more and more rarely all the same.
+    yield* wait(context, Math.max(answer.retryAfterMs, waitedMs * LOOK_SHARE));
   }
 }
 
@@ -44,13 +49,16 @@ export function beginCall<Input, Output>(
   return context.df.callActivityWithRetry(activity.name, retry, input);
 }
 
+/**
+ * Under an id of the engine's choice: children of an execution that was terminated live on, and an id that one of them
+ * still has would be refused to the next execution's.
+ */
 export function beginChild<Input, Output>(
   context: OrchestrationContext,
   child: OrchestrationContract<Input, Output>,
   input: Input,
-  instanceId: string,
 ): Task {
-  return context.df.callSubOrchestrator(child.name, input, instanceId);
+  return context.df.callSubOrchestrator(child.name, input);
 }
 
 export function isThrottled(answer: unknown): answer is Throttled {
@@ -68,14 +76,18 @@ export function* lookUntil<Answer>(
   isDone: (answer: Answer) => boolean,
   patienceMs: number,
 ): Steps<Answer | undefined> {
-  const startMs = context.df.currentUtcDateTime.getTime();
+  const startMs = nowMs(context);
   for (;;) {
     const answer = yield* look();
     if (isDone(answer)) return answer;
-    const waitedMs = context.df.currentUtcDateTime.getTime() - startMs;
+    const waitedMs = nowMs(context) - startMs;
     if (waitedMs >= patienceMs) return undefined;
     yield* wait(context, Math.min(LONGEST_LOOK_MS, Math.max(FIRST_LOOK_MS, waitedMs * LOOK_SHARE)));
   }
+}
+
+function nowMs(context: OrchestrationContext): number {
+  return context.df.currentUtcDateTime.getTime();
 }
 
 /** What the steps come to, or the failure that no retry cured. */

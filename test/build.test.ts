@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundleApp } from "../build.ts";
+import { ORCHESTRATIONS } from "../orchestrations/catalog.ts";
 import packageJson from "../package.json" with { type: "json" };
+import { ACTIVITIES } from "../src/activities/catalog.ts";
 
 const CORE_MODULE = `
   exports.version = "3.0.0";
@@ -43,7 +45,10 @@ describe("the bundle", () => {
   it("registers every trigger in a worker, with no package beside it", async () => {
     const args = [join(folder, "worker.mjs"), bundle, join(folder, "core.cjs")];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: folder });
-    expect(stdout.trim().split("\n").toSorted()).toEqual(["health", "version"]);
+    const timers = ["collect", "dispatch", "purge-history", "reconcile", "retention"];
+    const http = ["api-providers", "api-subscriptions", "health", "version"];
+    const durable = [...Object.keys(ORCHESTRATIONS), ...Object.keys(ACTIVITIES)];
+    expect(stdout.trim().split("\n").toSorted()).toEqual([...timers, ...http, ...durable].toSorted());
     // The library only warns when it finds no worker, and then registers nothing.
     expect(stderr).toBe("");
   });

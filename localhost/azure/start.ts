@@ -29,6 +29,7 @@ import { identitySurface } from "./identity/identity-surface.ts";
 import { principalsOf } from "./identity/principals.ts";
 import { SigningKeys } from "./identity/signing-keys.ts";
 import { Tokens } from "./identity/tokens.ts";
+import { KeyStore } from "./keys/key-store.ts";
 import { keysSurface } from "./keys/keys-surface.ts";
 import { Life } from "./life/life.ts";
 import { networkRoutes } from "./network/network.ts";
@@ -111,7 +112,7 @@ export async function startAzure(options: AzureOptions): Promise<RunningAzure> {
   const surfaces: Surface[] = [
     blobSurface({ disks, grants, now }),
     controlSurface({ world, faults, keys, life, environment }),
-    keysSurface({ state, tokens, tenant: estate.tenant, now }),
+    keysSurface({ store: new KeyStore(state, estate.keyVault, now), tokens, tenant: estate.tenant }),
     classicBlobSurface(world, tokens),
     identitySurface({ tokens, keys, principals, tenant: estate.tenant, identityHeader }),
     armSurface({
@@ -124,7 +125,11 @@ export async function startAzure(options: AzureOptions): Promise<RunningAzure> {
   ] as Surface[];
   const listener = await listen(
     options.port,
-    requestListener(surfaces, faultSource(world, faults), { defect: onDefect }),
+    requestListener(surfaces, {
+      faults: faultSource(world, faults),
+      log: { defect: onDefect },
+      settled: () => state.settled(),
+    }),
   ).catch(async (cause) => {
     await disks.close();
     await state.close();

@@ -5,6 +5,7 @@ import type { JobRef, Phase, StepFailure } from "../../orchestrations/contracts.
 import type { ControlDeps } from "../control/control-deps.ts";
 import { moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase } from "../control/phases.ts";
+import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
 import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
 import { readRow } from "../control/rows/row-kind.ts";
@@ -49,6 +50,8 @@ async function giveUpSnapshot(deps: ControlDeps, ref: JobRef, job: JobBody): Pro
 
 /** The void and the manifest race on one name, and one of them wins. */
 async function giveUpTransfer(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<"gone" | "stands"> {
+  // With an item that is gone, everything of it in the archive is on its way out.
+  if (!(await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item)))) return "gone";
   const point = await pointOfJob(deps, ref, job);
   if (!point) return "gone";
   const vault = await deps.archives.open(await readVault(deps, ref.vault));

@@ -13,8 +13,12 @@ import {
   StorageSharedKeyCredential,
   type WebResource,
 } from "@azure/storage-blob";
-import { HoldfastFailure, messageOf } from "../base/failure.ts";
+import { HoldfastFailure } from "../base/failure.ts";
 import type { ByteRange, ObjectContent, ObjectPage, ObjectStore, StoredObject } from "../ports/object-store.ts";
+
+import { azureErrorOf, failureOf } from "./azure-failures.ts";
+
+import { parseAccount } from "./connection-string.ts";
 
 type Credential = NonNullable<Parameters<typeof newPipeline>[0]>;
 
@@ -41,25 +45,11 @@ export interface StorageAccount {
 
 /** The parts of a connection string that blobs need. */
 export function parseConnectionString(text: string): StorageAccount {
-  const parts = new Map(
-    text.split(";").flatMap((part) => {
-      const equals = part.indexOf("=");
-      return equals < 0 ? [] : [[part.slice(0, equals).trim().toLowerCase(), part.slice(equals + 1).trim()] as const];
-    }),
-  );
-  const name = parts.get("accountname");
-  const key = parts.get("accountkey");
-  if (!name || !key) {
-    throw new HoldfastFailure(
-      "invalid",
-      "HoldfastConnectionString",
-      "The connection string lacks AccountName or AccountKey",
-    );
-  }
-  const protocol = parts.get("defaultendpointsprotocol") ?? "https";
-  const endpoint =
-    parts.get("blobendpoint") ?? `${protocol}://${name}.blob.${parts.get("endpointsuffix") ?? "core.windows.net"}`;
-  return { blobEndpoint: endpoint.replace(/\/$/, ""), credential: new StorageSharedKeyCredential(name, key) };
+  const account = parseAccount(text);
+  return {
+    blobEndpoint: account.endpointOf("blob"),
+    credential: new StorageSharedKeyCredential(account.name, account.key),
+  };
 }
 
 class BlobObjectStore implements ObjectStore {
@@ -182,30 +172,20 @@ async function collect(stream: NodeJS.ReadableStream | undefined, length: number
 }
 
 function translate(cause: unknown, name: string): unknown {
-  if (cause instanceof HoldfastFailure || !(cause instanceof RestError)) return cause;
-  const { statusCode, code } = cause;
-  const said = { cause };
-  if (statusCode === 404) {
-    const gone = code === "ContainerNotFound" ? "HoldfastContainerNotFound" : "HoldfastObjectNotFound";
-    return new HoldfastFailure("not-found", gone, `${name} does not exist`, said);
-  }
-  if (statusCode === 409 || statusCode === 412) {
-    if (code === "BlobAlreadyExists")
-      return new HoldfastFailure("conflict", "HoldfastObjectExists", `${name} exists already`, said);
-    return new HoldfastFailure("conflict", "HoldfastObjectChanged", `${name}: ${code ?? "conflict"}`, said);
-  }
-  if (statusCode === 401 || statusCode === 403) {
-    return new HoldfastFailure(
-      "denied",
-      "HoldfastStoreDenied",
-      `${name}: the storage account answered ${code ?? statusCode}`,
-      said,
-    );
-  }
-  if (statusCode === 429 || statusCode === 503) {
-    return new HoldfastFailure("throttled", "HoldfastStoreBusy", `${name}: the storage account is busy`, said);
-  }
-  return new HoldfastFailure("unavailable", "HoldfastStoreUnavailable", `${name}: ${messageOf(cause)}`, said);
+  const code = azureErrorOf(cause)?.code;
+  return failureOf(cause, name, {
+    "not-found": {
+      code: code === "ContainerNotFound" ? "HoldfastContainerNotFound" : "HoldfastObjectNotFound",
+      message: `${name} does not exist`,
+    },
+    conflict:
+      code === "BlobAlreadyExists"
+        ? { code: "HoldfastObjectExists", message: `${name} exists already` }
+        : { code: "HoldfastObjectChanged", message: `${name}: ${code ?? "conflict"}` },
+    denied: { code: "HoldfastStoreDenied", message: `${name}: the storage account answered ${code ?? "no"}` },
+    throttled: { code: "HoldfastStoreBusy", message: `${name}: the storage account is busy` },
+    unavailable: { code: "HoldfastStoreUnavailable" },
+  });
 }
 
 function beyondEnd(name: string, range: ByteRange | undefined): HoldfastFailure {

@@ -15,6 +15,8 @@ export type FailureKind =
 export interface FailureOptions {
   readonly hint?: string;
   readonly cause?: unknown;
+  /** How long whoever refused wants to be left alone. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 export class HoldfastFailure extends Error {
@@ -22,12 +24,14 @@ export class HoldfastFailure extends Error {
   readonly code: string;
   readonly kind: FailureKind;
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(kind: FailureKind, code: string, message: string, options: FailureOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.code = code;
     this.hint = options.hint;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

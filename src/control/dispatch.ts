@@ -6,10 +6,10 @@ import { createHash } from "node:crypto";
 import { POLICY_RUN } from "../../orchestrations/contracts.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { latestOccurrence, type Occurrence, occurrencesIn } from "../domain/schedule.ts";
+import { forEachVault } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { POLICY_ROWS, type PolicyBody } from "./rows/policy-row.ts";
 import { insertRow, listRows, readRow, replaceRow } from "./rows/row-kind.ts";
-import { VAULT_ROWS, vaultKeyOf } from "./rows/vault-row.ts";
 import { MARK_ROWS, markPlace, OCCURRENCE_ROWS, occurrencePlace } from "./rows/work-rows.ts";
 
 /** A run that is noticed later than this was missed: of all that were, the latest is caught up with. */
@@ -28,21 +28,13 @@ export async function dispatch(deps: ControlDeps): Promise<number> {
   const mark = await readRow(deps.tables, MARK_ROWS, MARK);
   const after = mark ? new Date(mark.body.at) : now;
   let startedCount = 0;
-  for await (const vault of allVaults(deps)) {
-    for await (const { body } of listRows(deps.tables, POLICY_ROWS, vault)) {
-      for (const due of dueRuns(body, after, now, until)) startedCount += await startRun(deps, vault, body, due);
+  await forEachVault(deps, async ({ key }) => {
+    for await (const { body } of listRows(deps.tables, POLICY_ROWS, key)) {
+      for (const due of dueRuns(body, after, now, until)) startedCount += await startRun(deps, key, body, due);
     }
-  }
+  });
   await moveMark(deps, until);
   return startedCount;
-}
-
-async function* allVaults(deps: ControlDeps): AsyncGenerator<string> {
-  for (const subscriptionId of deps.settings.subscriptionIds) {
-    for await (const { body } of listRows(deps.tables, VAULT_ROWS, subscriptionId.toLowerCase())) {
-      yield vaultKeyOf(body.subscriptionId, body.name);
-    }
-  }
 }
 
 /** What is due in (after, until], of what was missed only the latest. */

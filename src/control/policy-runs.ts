@@ -3,15 +3,15 @@
 
 import pMap from "p-map";
 import { BACKUP, type PolicyRun } from "../../orchestrations/contracts.ts";
-import { newSubTasks, statusOfJob } from "../domain/job.ts";
 import { jobIdOf, pointWireIdOf } from "../domain/job-id.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Policy } from "../domain/policy.ts";
 import { isTransferred, tagsOf } from "../domain/retention-tags.ts";
 import { latestOccurrence, type Occurrence } from "../domain/schedule.ts";
 import type { ControlDeps } from "./control-deps.ts";
+import { newJob } from "./new-job.ts";
 import { ITEM_ROWS, type ItemBody } from "./rows/item-row.ts";
-import { JOB_ROWS, type JobBody, jobPlace, newBackupWork } from "./rows/job-row.ts";
+import { JOB_ROWS, jobPlace, newBackupWork } from "./rows/job-row.ts";
 import { POLICY_ROWS, type PolicyBody, policyPlace } from "./rows/policy-row.ts";
 import { changeRow, type Held, insertRow, listRows, readRow } from "./rows/row-kind.ts";
 import { OCCURRENCE_ROWS, occurrencePlace } from "./rows/work-rows.ts";
@@ -67,48 +67,28 @@ async function startBackup(
 ): Promise<void> {
   const subject = `${run.vault}/${item.name.toLowerCase()}`;
   const job = jobIdOf({ kind: "Backup", subject, at: occurrence.scheduledAt, nonce: "" });
-  const body: JobBody = {
-    ...backupJob(item, job, deps.clock.now()),
+  const backup = newBackupWork({
+    scheduledAt: run.scheduledAt,
+    policy: policy.name,
+    isCatchUp: run.isCatchUp,
+    retainUntil: null,
+    tags: [...tagsOf(policy.policy, occurrence)],
+    goesToVault: isTransferred(policy.policy, occurrence),
+    snapshotGroup: policy.policy.snapshotGroup,
+    pointId: pointWireIdOf(job),
+  });
+  const body = newJob({
+    id: job,
+    kind: { operation: "Backup" },
+    subject: item,
     isUserTriggered: false,
-    backup: newBackupWork({
-      scheduledAt: run.scheduledAt,
-      policy: policy.name,
-      isCatchUp: run.isCatchUp,
-      retainUntil: null,
-      tags: [...tagsOf(policy.policy, occurrence)],
-      goesToVault: isTransferred(policy.policy, occurrence),
-      snapshotGroup: policy.policy.snapshotGroup,
-      pointId: pointWireIdOf(job),
-    }),
-  };
+    now: deps.clock.now(),
+    work: { backup },
+  });
   const place = jobPlace(run.vault, job);
   const isNew = await insertRow(deps.tables, JOB_ROWS, place, body);
   if (!isNew && (await readRow(deps.tables, JOB_ROWS, place))?.body.endedAt) return;
   await deps.workflow.start(BACKUP.name, job, { vault: run.vault, job });
-}
-
-/** What every backup's job begins as; who makes it adds what was decided. */
-export function backupJob(item: ItemBody, job: string, now: Date): Omit<JobBody, "isUserTriggered" | "backup"> {
-  const tasks = newSubTasks({ operation: "Backup" });
-  return {
-    id: job,
-    operation: "Backup",
-    item: item.name,
-    containerName: item.containerName,
-    machineName: item.machineName,
-    machineKind: item.machineKind,
-    startedAt: now.toISOString(),
-    endedAt: null,
-    status: statusOfJob(tasks, false),
-    cancelRequestedAt: null,
-    tasks: tasks.map((task) => ({ ...task, startedAt: null, endedAt: null, failure: null })),
-    failure: null,
-    progress: {},
-    restore: null,
-    change: null,
-    properties: { "VM Name": item.machineName },
-    restarts: 0,
-  };
 }
 
 async function closeOccurrence(deps: ControlDeps, run: PolicyRun): Promise<void> {

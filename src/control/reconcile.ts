@@ -5,6 +5,7 @@
 // that does not come to an end in several lives is told to cancel, which cleans up what it has begun.
 
 import { BACKUP, ITEM_JOB, type JobRef, type OrchestrationContract, RESTORE } from "../../orchestrations/contracts.ts";
+import { forEachVault } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { changeJob } from "./job-changes.ts";
 import { JOB_ROWS, type JobBody } from "./rows/job-row.ts";
@@ -15,6 +16,10 @@ const START_GRACE_MS = 2 * 60_000;
 /** Open jobs are among the newest: a transfer that takes longer than this is found by its own retries only. */
 const LOOK_BACK_MS = 30 * 24 * 3_600_000;
 const MAX_LIVES = 3;
+
+export function reconcileVaults(deps: ControlDeps): Promise<void> {
+  return forEachVault(deps, ({ key }) => reconcileJobs(deps, key));
+}
 
 /** Answers how many jobs were started again. */
 export async function reconcileJobs(deps: ControlDeps, vault: string): Promise<number> {

@@ -7,7 +7,8 @@
 import { HoldfastFailure } from "../base/failure.ts";
 import { type PointPlan, planExpiry, type RetainedPoint, type RetentionFacts } from "../domain/retention.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
-import { deletePoint } from "../vault/point-states.ts";
+import { type Deletion, deletePoint } from "../vault/point-states.ts";
+import { forEachVault } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { ITEM_ROWS, type ItemBody } from "./rows/item-row.ts";
 import { JOB_ROWS, jobPlace } from "./rows/job-row.ts";
@@ -16,6 +17,10 @@ import { POLICY_ROWS, policyPlace } from "./rows/policy-row.ts";
 import { changeRow, listRows, readRow, removeRow } from "./rows/row-kind.ts";
 import { VAULT_ROWS, vaultPlace } from "./rows/vault-row.ts";
 import { CAPTURE_ROWS, capturePlace } from "./rows/work-rows.ts";
+
+export function retainVaults(deps: ControlDeps): Promise<void> {
+  return forEachVault(deps, ({ key }) => retainVault(deps, key));
+}
 
 /** One pass over all items of a vault. A point that cannot go today is tried again by the next pass. */
 export async function retainVault(deps: ControlDeps, vault: string): Promise<void> {
@@ -110,8 +115,28 @@ async function carryOut(
 ): Promise<void> {
   if (plan.snapshot.action === "expire") await releaseSnapshot(deps, vault, item, point);
   if (plan.vault.action !== "expire" && !(plan.vault.action === "none" && plan.snapshot.action === "expire")) return;
-  if (plan.vault.action === "expire" && !(await deleteInArchive(deps, vault, item, point))) return;
+  const deletion = { reason: "its retention is over" };
+  if (plan.vault.action === "expire" && !(await deleteInArchive(deps, vault, item, point, deletion))) return;
   await forgetPoint(deps, vault, item, point.pointId);
+}
+
+/** Both copies, whatever a policy says: the point's item is being removed. Called until it says gone. */
+export async function dropPoint(
+  deps: ControlDeps,
+  vault: string,
+  item: ItemBody,
+  point: PointBody,
+): Promise<"gone" | "pending"> {
+  await releaseSnapshot(deps, vault, item, point);
+  const deletion = { reason: "its item is removed", evenLast: true };
+  if (point.archive && !(await deleteInArchive(deps, vault, item, point, deletion))) {
+    throw new HoldfastFailure("conflict", "HoldfastPointKept", `The recovery point ${point.pointId} is held`, {
+      hint: "Release it; its item goes when no point of it is held any more.",
+    });
+  }
+  await forgetPoint(deps, vault, item, point.pointId);
+  const isLeft = await readRow(deps.tables, POINT_ROWS, pointPlace(vault, item.name, point.pointId));
+  return isLeft ? "pending" : "gone";
 }
 
 /** Restores stop choosing the snapshot before it goes. */
@@ -130,13 +155,19 @@ function withSnapshot(point: PointBody, change: Partial<PointBody["snapshot"]>):
 }
 
 /** False when the archive has a reason to keep it. */
-async function deleteInArchive(deps: ControlDeps, vault: string, item: ItemBody, point: PointBody): Promise<boolean> {
+async function deleteInArchive(
+  deps: ControlDeps,
+  vault: string,
+  item: ItemBody,
+  point: PointBody,
+  deletion: Deletion,
+): Promise<boolean> {
   const held = await readRow(deps.tables, VAULT_ROWS, vaultPlace(vault));
   if (!held || !point.archive) return false;
   const archive = await deps.archives.open(held.body);
   const id = { item: parseItemId(item.archiveItem), transfer: parseTransferId(point.archive.transfer) };
   try {
-    await deletePoint(archive, id, { reason: "its retention is over" });
+    await deletePoint(archive, id, deletion);
     return true;
   } catch (cause) {
     // Held there, the last one, or gone already: the archive knows better than a row.

@@ -101,8 +101,10 @@ export function afterSubTaskEvent(tasks: readonly SubTask[], name: SubTaskName, 
   assert(before !== undefined, `the job has no sub-task "${name}"`);
   const status = SUB_TASK_TRANSITIONS[before.status][event];
   assert(status !== undefined, `the sub-task "${name}" is ${before.status}; it cannot ${event}`);
-  const startsInOrder = status !== "InProgress" || tasks.slice(0, index).every((task) => task.status === "Completed");
-  assert(startsInOrder, `the sub-task "${name}" starts before its predecessor is completed`);
+  if (status === before.status) return [...tasks];
+  const isItsTurn = tasks.slice(0, index).every((task) => task.status === "Completed");
+  assert(isItsTurn, `the sub-task "${name}" cannot ${event} before its predecessor is completed`);
+  assert(event !== "skip" || name === "Transfer data to vault", `the sub-task "${name}" is never skipped`);
   const closes = status === "Failed" || status === "Cancelled";
   return tasks.map((task, at) => (at === index || (at > index && closes) ? { ...task, status } : task));
 }

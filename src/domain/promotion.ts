@@ -12,7 +12,7 @@ import {
   WEEKDAYS,
   weekdayOf,
 } from "./calendar.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy, RetentionRules } from "./policy.ts";
 import { matchesRule, type RetentionTag } from "./retention-tags.ts";
 import { requireTimeZone } from "./time-zones.ts";
 import { localDayOf } from "./zoned-time.ts";
@@ -64,7 +64,7 @@ export function planPromotions(facts: PromotionFacts): PromotionPlan {
   const points = [...facts.points].sort((one, other) => (one.day < other.day ? -1 : 1));
   const promotions: Promotion[] = [];
   const standIns = new Set<string>();
-  for (const tag of ["Weekly", "Monthly", "Yearly"] as const) {
+  for (const tag of tagsWithRule(facts.policy.retention)) {
     for (const period of periodsOf(tag, today)) {
       const inPeriod = points.filter(({ day }) => day >= period.first && day <= period.last);
       for (const missedDay of missedDays(facts, tag, period, inPeriod, isOver)) {
@@ -80,6 +80,11 @@ export function planPromotions(facts: PromotionFacts): PromotionPlan {
     }
   }
   return { promotions, standIns };
+}
+
+function tagsWithRule({ weekly, monthly, yearly }: RetentionRules): PromotedTag[] {
+  const rules = { Weekly: weekly, Monthly: monthly, Yearly: yearly };
+  return (Object.keys(rules) as PromotedTag[]).filter((tag) => rules[tag] !== undefined);
 }
 
 function missedDays(

@@ -1,7 +1,15 @@
 // Which rules a scheduled recovery point falls under. Decided once, from the day that its run counts for, when it is
 // taken; a rule that is written later does not reach back for it.
 
-import { type LocalDay, lastDayOfMonth, monthOf, partsOf, WEEKS_OF_MONTH, weekdayOf } from "./calendar.ts";
+import {
+  type LocalDay,
+  lastDayOfMonth,
+  monthOf,
+  partsOf,
+  WEEKS_OF_MONTH,
+  type WeekOfMonth,
+  weekdayOf,
+} from "./calendar.ts";
 import type { DaysOfMonth, Policy, RetentionRules } from "./policy.ts";
 import type { Occurrence } from "./schedule.ts";
 
@@ -44,10 +52,8 @@ function isOn(on: DaysOfMonth, day: LocalDay): boolean {
   const lastDate = partsOf(lastDayOfMonth(day)).date;
   if (on.format === "Daily") return on.dates.includes(date) || (on.lastDay && date === lastDate);
   if (!on.weekdays.includes(weekdayOf(day))) return false;
-  const number = WEEKS_OF_MONTH[Math.ceil(date / 7) - 1];
+  // The fifth weekday of a month is always the last, and stands where "Last" does in the list.
+  const number = WEEKS_OF_MONTH[Math.ceil(date / 7) - 1] as WeekOfMonth;
   const isLast = date + 7 > lastDate;
-  // The fifth has no word of its own, and stands where "Last" does in the list.
-  return (
-    (number !== undefined && number !== "Last" && on.weeks.includes(number)) || (isLast && on.weeks.includes("Last"))
-  );
+  return on.weeks.includes(number) || (isLast && on.weeks.includes("Last"));
 }

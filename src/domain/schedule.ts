@@ -4,7 +4,7 @@
 // change adds a run to a day or takes one away.
 
 import { addDays, type LocalDay, weekdayOf } from "./calendar.ts";
-import type { HourlySchedule, Policy } from "./policy.ts";
+import { type HourlySchedule, type Policy, timeOf } from "./policy.ts";
 import { type IanaZone, requireTimeZone } from "./time-zones.ts";
 import { instantAt, localDayOf, startOfDay } from "./zoned-time.ts";
 
@@ -22,13 +22,15 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** The first run of a window comes from the day before; a zone may have skipped another. */
 const DAYS_BEFORE = 2;
+/** A clock that is set back over midnight shows yesterday again after today's first runs. */
+const DAYS_AFTER = 1;
 /** A weekly schedule meets a zone that skipped a day: 14. Beyond this a schedule has no runs at all. */
 const MAX_DAYS_WITHOUT_RUN = 21;
 
 /** All with `after` < instant ≤ `until`, in order. */
 export function occurrencesIn(policy: PolicySchedule, after: Date, until: Date): Occurrence[] {
   const zone = requireTimeZone(policy.timeZone);
-  const lastDay = addDays(localDayOf(until, zone), 1);
+  const lastDay = addDays(localDayOf(until, zone), DAYS_AFTER);
   const occurrences: Occurrence[] = [];
   for (let day = addDays(localDayOf(after, zone), -DAYS_BEFORE); day <= lastDay; day = addDays(day, 1)) {
     occurrences.push(...occurrencesOfDay(policy, day, zone).filter(isIn(after, until)));
@@ -52,7 +54,7 @@ export function nextOccurrences(policy: PolicySchedule, after: Date, count: numb
 export function latestOccurrence(policy: PolicySchedule, after: Date, until: Date): Occurrence | undefined {
   const zone = requireTimeZone(policy.timeZone);
   const firstDay = addDays(localDayOf(after, zone), -DAYS_BEFORE);
-  for (let day = addDays(localDayOf(until, zone), 1); day >= firstDay; day = addDays(day, -1)) {
+  for (let day = addDays(localDayOf(until, zone), DAYS_AFTER); day >= firstDay; day = addDays(day, -1)) {
     const latest = occurrencesOfDay(policy, day, zone).findLast(isIn(after, until));
     if (latest !== undefined) return latest;
   }
@@ -65,31 +67,29 @@ export function runsOfWindow({ intervalHours, windowHours }: HourlySchedule): nu
 }
 
 function occurrencesOfDay(policy: PolicySchedule, day: LocalDay, zone: IanaZone): Occurrence[] {
-  const start = startOfDay(day, zone);
-  if (start === undefined) return [];
   const instants =
     policy.everyMinutes === undefined
       ? instantsOfSchedule(policy.schedule, day, zone)
-      : every(policy.everyMinutes * MINUTE_MS, start, startOfNextDay(day, zone));
+      : instantsOfDemonstration(policy.everyMinutes, day, zone);
   return instants.map((scheduledAt, at) => ({ scheduledAt, day, isLastOfDay: at === instants.length - 1 }));
 }
 
 function instantsOfSchedule(schedule: Policy["schedule"], day: LocalDay, zone: IanaZone): Date[] {
-  switch (schedule.frequency) {
-    case "Daily":
-      return [instantAt(day, schedule.time, zone)];
-    case "Weekly":
-      return schedule.days.includes(weekdayOf(day)) ? [instantAt(day, schedule.time, zone)] : [];
-    case "Hourly": {
-      const start = instantAt(day, schedule.windowStart, zone);
-      const step = schedule.intervalHours * HOUR_MS;
-      return Array.from({ length: runsOfWindow(schedule) }, (_, at) => new Date(start.getTime() + at * step));
-    }
-  }
+  if (schedule.frequency === "Weekly" && !schedule.days.includes(weekdayOf(day))) return [];
+  const start = instantAt(day, timeOf(schedule), zone);
+  if (start === undefined) return [];
+  if (schedule.frequency !== "Hourly") return [start];
+  return steps(start, schedule.intervalHours * HOUR_MS, runsOfWindow(schedule));
 }
 
-function every(stepMs: number, start: Date, end: Date): Date[] {
-  const count = Math.ceil((end.getTime() - start.getTime()) / stepMs);
+function instantsOfDemonstration(everyMinutes: number, day: LocalDay, zone: IanaZone): Date[] {
+  const start = startOfDay(day, zone);
+  if (start === undefined) return [];
+  const stepMs = everyMinutes * MINUTE_MS;
+  return steps(start, stepMs, Math.ceil((startOfNextDay(day, zone).getTime() - start.getTime()) / stepMs));
+}
+
+function steps(start: Date, stepMs: number, count: number): Date[] {
   return Array.from({ length: count }, (_, at) => new Date(start.getTime() + at * stepMs));
 }
 

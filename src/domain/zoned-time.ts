@@ -4,12 +4,18 @@ import { Temporal } from "temporal-polyfill";
 import type { LocalDay, LocalTime } from "./calendar.ts";
 import type { IanaZone } from "./time-zones.ts";
 
-/** The instant at which the wall shows this; in a gap the first instant after it, in an overlap the first of the two. */
-export function instantAt(day: LocalDay, { hour, minute }: LocalTime, zone: IanaZone): Date {
-  return instantOf(Temporal.PlainDate.from(day).toPlainDateTime({ hour, minute }), zone);
+/**
+ * The instant at which the wall shows this; in a gap the first instant after it, in an overlap the first of the two.
+ * Undefined when the zone skipped the whole day: Samoa had no 30 December 2011.
+ */
+export function instantAt(day: LocalDay, { hour, minute }: LocalTime, zone: IanaZone): Date | undefined {
+  const wall = Temporal.PlainDate.from(day).toPlainDateTime({ hour, minute });
+  const instant = instantOf(wall, zone);
+  const isGap = !zoned(instant, zone).toPlainDateTime().equals(wall);
+  return isGap && startOfDay(day, zone) === undefined ? undefined : instant;
 }
 
-/** The first instant of a day; undefined when the zone skipped it (Samoa had no 30 December 2011). */
+/** The first instant of a day, unless the zone skipped it. */
 export function startOfDay(day: LocalDay, zone: IanaZone): Date | undefined {
   const start = Temporal.PlainDate.from(day).toZonedDateTime(zone);
   return start.toPlainDate().toString() === day ? new Date(start.epochMilliseconds) : undefined;

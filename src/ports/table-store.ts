@@ -8,7 +8,7 @@
 // - An answer may be lost: a call may fail with kind "unavailable" although it took effect, and an implementation that
 //   retries inside may answer "conflict" to a write of its own. Callers read again and recognise their own row.
 // - Failures: "conflict" (exists already, not the etag, or not there any more), "throttled" and "unavailable" (try again
-//   later), "denied", "invalid" (a body over 256 KiB). Nothing else is expected.
+//   later), "denied", "invalid" (a body over 256 KiB, or bodies of one transaction over 1 MiB). Nothing else is expected.
 //
 // Partitions and keys are any text without control characters, up to 400 characters; implementations spell them as their
 // store wants it, keeping the order of keys that consist of digits, lower-case letters and hyphens.
@@ -33,7 +33,7 @@ export interface TableStore {
 export interface Row {
   readonly partition: string;
   readonly key: string;
-  /** JSON of at most 256 KiB. */
+  /** JSON of at most 256 KiB, counted with all but ASCII written as `\uXXXX`. */
   readonly body: unknown;
 }
 

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type AzureProcess, LASTING, startAzureProcess } from "../support/azure-process.ts";
+import { type AzureProcess, startAzureProcess } from "../support/azure-process.ts";
 import { mustRun, runCommand } from "../support/holdfast-command.ts";
 import { runHoldfast } from "../support/holdfast-process.ts";
 
@@ -136,10 +136,10 @@ describe("A key in Key Vault", () => {
   });
   afterAll(() => azure.stop());
 
-  async function makeKey(options: object = LASTING) {
+  async function makeKey(where = azure) {
     const name = `key-${count++}`;
-    const { properties } = await azure.keys.createRsaKey(name, { keySize: 2048, ...options });
-    return { name, url: `${azure.origin}/keys/${name}`, version: properties.version ?? "" };
+    const { properties } = await where.keys.createRsaKey(name, { keySize: 2048 });
+    return { name, url: `${where.origin}/keys/${name}`, version: properties.version ?? "" };
   }
   /** As a process of its own: an identity belongs to one. */
   async function must(...args: string[]): Promise<string> {
@@ -171,11 +171,13 @@ describe("A key in Key Vault", () => {
   });
 
   it("that anybody could purge is refused, unless knowingly", async () => {
-    const [vault, { url }] = [path("vault"), await makeKey({})];
+    const lax = await startAzureProcess({ purgeProtection: false });
+    const [vault, { url }] = [path("vault"), await makeKey(lax)];
     const args = ["vault", "init", vault, "--key-vault-key", url];
-    const refused = await runHoldfast(args, azure.identity);
+    const refused = await runHoldfast(args, lax.identity);
     expect(refused).toMatchObject({ code: 4, stderr: expect.stringContaining("HoldfastKeyPurgeable") });
-    expect(await runHoldfast([...args, "--force"], azure.identity)).toMatchObject({ code: 0 });
+    expect(await runHoldfast([...args, "--force"], lax.identity)).toMatchObject({ code: 0 });
+    await lax.stop();
   });
 
   it("that is disabled, or for which nobody was found, shuts the vault with the reason", async () => {

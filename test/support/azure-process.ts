@@ -2,19 +2,26 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { KeyClient } from "@azure/keyvault-keys";
+import type { EstateInput } from "../../localhost/azure/estate/estate-schema.ts";
 import { reach } from "../../src/azure/loopback-http.ts";
-import { tokenFor } from "../localhost/azure/support/azure.ts";
+import { testEstate, tokenFor } from "../localhost/azure/support/azure.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../localhost/azure.ts");
 const IDENTITY_HEADER = "for-tests";
 
-export async function startAzureProcess() {
-  const dataFolder = await mkdtemp(join(tmpdir(), "azure-process-"));
-  const args = [PROGRAM, "--port", "0", "--data", dataFolder, "--identity-header", IDENTITY_HEADER];
+/** How the key vault protects its keys: a vault's keys that can be purged wrap nothing. */
+type KeyVaultSettings = NonNullable<EstateInput["keyVault"]>;
+
+export async function startAzureProcess(keyVault: KeyVaultSettings = { purgeProtection: true }) {
+  const root = await mkdtemp(join(tmpdir(), "azure-process-"));
+  const estate = join(root, "estate.json");
+  await writeFile(estate, JSON.stringify(testEstate({ keyVault })));
+  const where = ["--port", "0", "--data", join(root, "data"), "--estate", estate];
+  const args = [PROGRAM, ...where, "--identity-header", IDENTITY_HEADER];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   while (!said.includes("\n")) said += String((await once(child.stdout, "data"))[0]);
@@ -46,12 +53,9 @@ export async function startAzureProcess() {
       const ended = once(child, "exit");
       child.kill("SIGTERM");
       await ended;
-      await rm(dataFolder, { recursive: true });
+      await rm(root, { recursive: true });
     },
   };
 }
 
 export type AzureProcess = Awaited<ReturnType<typeof startAzureProcess>>;
-
-/** What a key in a vault with purge protection says of itself. */
-export const LASTING = { tags: { "simulated-recovery-level": "Recoverable" } };

@@ -64,8 +64,9 @@ export async function startedCapabilities(): Promise<Record<string, string>> {
   return (await worker.programmingModel?.getCapabilities({})) ?? {};
 }
 
-export function libraryInvoker(functionTimeoutMs?: number): Invoker {
-  return createInvoker({ worker, log: silent, functionTimeoutMs, clientBindingData: () => "{}" });
+/** `clientBindingData`: what functions with a durable client are given to make it from. */
+export function libraryInvoker(functionTimeoutMs?: number, clientBindingData = "{}"): Invoker {
+  return createInvoker({ worker, log: silent, functionTimeoutMs, clientBindingData: () => clientBindingData });
 }
 
 function loadLibrary(): typeof azureFunctions {

@@ -1,11 +1,9 @@
-// Runs several operations over one vault in every order their requests can come in, with crashes and lost answers where
-// allowed. Each request of each actor waits at a gate; at every state one is let through; states seen before are not gone
-// into again. What two actors do between requests is their own memory, so this covers all that a store can observe.
+// Runs several operations over one vault in every order their requests can come in (exploration.ts).
 
 import { createHash } from "node:crypto";
-import { HoldfastFailure } from "../../src/base/failure.ts";
 import type { ByteRange, ObjectStore } from "../../src/ports/object-store.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
+import { type Explored, exploreGated, type Gate, type Outcome } from "./exploration.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { CountingRandom } from "./vault-fixture.ts";
 
@@ -24,7 +22,6 @@ export interface Actor {
 export interface Exploration {
   readonly world: World;
   readonly actors: readonly Actor[];
-  /** How many times in one run an actor may die, or a write may take effect and its answer get lost. */
   readonly crashes?: number;
   readonly lostAnswers?: number;
   /**
@@ -32,210 +29,65 @@ export interface Exploration {
    * only times that matter are those before and after such a request.
    */
   readonly jumpBefore?: { readonly text: string; readonly ms: number };
-  /** Explore only orders in which an actor that could go on is set aside this often: what most races need is two. */
   readonly maxPreemptions?: number;
-  /** Called in every new state; throws when something is lost. */
   check(world: World): void;
-  /** Called when all have ended. */
   checkEnd?(world: World, outcomes: ReadonlyMap<string, Outcome>): Promise<void> | void;
   readonly maxStates?: number;
 }
 
-export type Outcome = { readonly kind: "done" | "crashed" } | { readonly kind: "failed"; readonly code: string };
-
-export interface Explored {
-  readonly states: number;
-  readonly runs: number;
-}
-
-interface Choice {
-  readonly kind: "proceed" | "crash" | "lose-answer";
-  readonly actor: number;
-}
-
-export class Violation extends Error {
-  override readonly name = "Violation";
-}
-
 /** Explores all; throws a Violation that tells the shortest found way to the state that broke the check. */
-export async function explore(exploration: Exploration): Promise<Explored> {
-  const seen = new Set<string>();
-  const waiting: Choice[][] = [[]];
-  let runs = 0;
-  while (waiting.length > 0) {
-    const path = waiting.pop() as Choice[];
-    runs++;
-    const run = new Run(exploration);
-    await run.start();
-    for (const choice of path) await run.take(choice);
-    for (;;) {
-      const state = run.digest();
-      if (seen.has(state)) break;
-      seen.add(state);
-      if (exploration.maxStates !== undefined && seen.size > exploration.maxStates) {
-        throw new Error(`more than ${exploration.maxStates} states`);
-      }
-      await run.check();
-      const [first, ...others] = run.choices();
-      if (first === undefined) break;
-      const before = [...run.path];
-      for (const other of others) waiting.push([...before, other]);
-      await run.take(first);
-    }
-  }
-  return { states: seen.size, runs };
+export function explore({ world, actors, jumpBefore, ...limits }: Exploration): Promise<Explored> {
+  return exploreGated<VaultWorld>({
+    ...limits,
+    world: new VaultWorld(world),
+    actors: actors.map((actor) => ({
+      name: actor.name,
+      run: (own, gate) => {
+        const [archive, state] = [own.archive, own.state].map((store) => new GatedStore(store, gate)) as [
+          GatedStore,
+          GatedStore,
+        ];
+        return actor.run({ ...own.vault, archive, state, random: new CountingRandom(actor.name) }, own);
+      },
+    })),
+    before: (own, text) => {
+      if (text !== jumpBefore?.text) return;
+      own.archive.advance(jumpBefore.ms);
+      own.state.advance(jumpBefore.ms);
+    },
+    summaryOf,
+  });
 }
 
-interface Request {
-  readonly text: string;
-  readonly isWrite: boolean;
-  perform(): Promise<unknown>;
-  resolve(value: unknown): void;
-  reject(cause: unknown): void;
-}
+class VaultWorld implements World {
+  readonly vault: Vault;
+  readonly archive: MemoryStore;
+  readonly state: MemoryStore;
 
-class Run {
-  readonly path: Choice[] = [];
-  private readonly exploration: Exploration;
-  private readonly world: World;
-  private readonly pending = new Map<number, Request>();
-  private readonly histories: string[];
-  private readonly outcomes = new Map<string, Outcome>();
-  private readonly trace: string[] = [];
-  private crashes = 0;
-  private lost = 0;
-  private preemptions = 0;
-  private current = -1;
-
-  constructor(exploration: Exploration) {
-    this.exploration = exploration;
-    const archive = exploration.world.archive.copy();
-    const state = exploration.world.state.copy();
-    this.world = { archive, state, vault: { ...exploration.world.vault, archive, state } };
-    this.histories = exploration.actors.map(() => "");
+  constructor({ vault, archive, state }: World) {
+    this.archive = archive;
+    this.state = state;
+    this.vault = { ...vault, archive, state };
   }
 
-  async start(): Promise<void> {
-    for (const [index, actor] of this.exploration.actors.entries()) {
-      const { archive, state } = this.world;
-      const gated = (store: MemoryStore) => new GatedStore(store, (request) => this.arrive(index, request));
-      const random = new CountingRandom(actor.name);
-      const vault = { ...this.world.vault, archive: gated(archive), state: gated(state), random };
-      actor.run(vault, this.world).then(
-        () => this.end(index, { kind: "done" }),
-        (cause) => this.end(index, { kind: "failed", code: codeOf(cause) }),
-      );
-    }
-    await this.settle();
-  }
-
-  choices(): Choice[] {
-    const { crashes = 0, lostAnswers = 0, maxPreemptions = Number.POSITIVE_INFINITY } = this.exploration;
-    const choices: Choice[] = [];
-    const mustGoOn = this.pending.has(this.current) && this.preemptions >= maxPreemptions;
-    for (const [actor, request] of [...this.pending].sort(([left], [right]) => left - right)) {
-      if (mustGoOn && actor !== this.current) continue;
-      choices.push({ kind: "proceed", actor });
-      if (this.crashes < crashes) choices.push({ kind: "crash", actor });
-      if (this.lost < lostAnswers && request.isWrite) choices.push({ kind: "lose-answer", actor });
-    }
-    return choices;
-  }
-
-  async take(choice: Choice): Promise<void> {
-    this.path.push(choice);
-    if (choice.actor !== this.current && this.pending.has(this.current)) this.preemptions++;
-    this.current = choice.actor;
-    const request = this.pending.get(choice.actor) as Request;
-    this.pending.delete(choice.actor);
-    const name = this.exploration.actors[choice.actor]?.name;
-    this.trace.push(`${name}: ${choice.kind === "proceed" ? "" : `${choice.kind} at `}${request.text}`);
-    if (choice.kind === "crash") {
-      this.crashes++;
-      this.end(choice.actor, { kind: "crashed" });
-      return;
-    }
-    if (request.text === this.exploration.jumpBefore?.text) this.jump(this.exploration.jumpBefore.ms);
-    await this.perform(choice.actor, request, choice.kind === "lose-answer");
-    await this.settle();
-  }
-
-  private jump(ms: number): void {
-    this.world.archive.advance(ms);
-    this.world.state.advance(ms);
+  copy(): VaultWorld {
+    return new VaultWorld({ vault: this.vault, archive: this.archive.copy(), state: this.state.copy() });
   }
 
   digest(): string {
-    const hash = createHash("sha1");
-    for (const store of [this.world.archive, this.world.state]) hash.update(store.digest());
-    hash.update(`|${this.histories.join("|")}|${this.crashes}|${this.lost}|`);
-    hash.update(
-      [...this.outcomes]
-        .map(([name, { kind }]) => `${name}=${kind}`)
-        .sort()
-        .join(),
-    );
-    return hash.digest("base64");
-  }
-
-  async check(): Promise<void> {
-    try {
-      this.exploration.check(this.world);
-      if (this.pending.size === 0) await this.exploration.checkEnd?.(this.world, this.outcomes);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new Violation(`${why}\n  ${this.trace.join("\n  ")}`, { cause });
-    }
-  }
-
-  private async perform(actor: number, request: Request, loseAnswer: boolean): Promise<void> {
-    let answer = "";
-    try {
-      const value = await request.perform();
-      if (loseAnswer) {
-        this.lost++;
-        answer = "lost";
-        request.reject(new HoldfastFailure("unavailable", "HoldfastAnswerLost", "the answer was lost"));
-      } else {
-        answer = summaryOf(value);
-        request.resolve(value);
-      }
-    } catch (cause) {
-      answer = codeOf(cause);
-      request.reject(cause);
-    }
-    this.histories[actor] = createHash("sha1")
-      .update(`${this.histories[actor]}${request.text}>${answer}`)
-      .digest("base64");
-  }
-
-  private arrive(actor: number, request: Request): void {
-    this.pending.set(actor, request);
-  }
-
-  private end(actor: number, outcome: Outcome): void {
-    this.outcomes.set(this.exploration.actors[actor]?.name ?? "", outcome);
-  }
-
-  /** Until everybody waits at the gate or has ended. Nothing here waits for anything but the gate. */
-  private async settle(): Promise<void> {
-    const isSettled = () => this.pending.size + this.outcomes.size >= this.exploration.actors.length;
-    for (let turns = 0; !isSettled(); turns++) {
-      if (turns > 10_000) throw new Error("an actor waits for something else than a store");
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    return this.archive.digest() + this.state.digest();
   }
 }
 
 class GatedStore implements ObjectStore {
   readonly location: string;
   private readonly store: MemoryStore;
-  private readonly arrive: (request: Request) => void;
+  private readonly gate: Gate;
 
-  constructor(store: MemoryStore, arrive: (request: Request) => void) {
+  constructor(store: MemoryStore, gate: Gate) {
     this.store = store;
     this.location = store.location;
-    this.arrive = arrive;
+    this.gate = gate;
   }
 
   create(name: string, body: Uint8Array) {
@@ -265,12 +117,6 @@ class GatedStore implements ObjectStore {
       if (page.value.objects.length < this.store.pageSize) return;
     }
   }
-
-  private gate<T>(text: string, isWrite: boolean, perform: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.arrive({ text, isWrite, perform, resolve: resolve as (value: unknown) => void, reject });
-    });
-  }
 }
 
 function summaryOf(value: unknown): string {
@@ -281,12 +127,4 @@ function summaryOf(value: unknown): string {
       .digest("base64");
   if ("value" in value) return JSON.stringify(value.value ?? "end");
   return "ok";
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof HoldfastFailure
-    ? cause.code
-    : cause instanceof Error
-      ? (cause.stack ?? cause.message)
-      : String(cause);
 }

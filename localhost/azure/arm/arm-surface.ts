@@ -1,11 +1,12 @@
 // Azure Resource Manager: who calls, what for, may they, is it locked or throttled, and then the provider's handler.
 // Requests for Microsoft.RecoveryServices go on to the configured upstream, as ARM does with its resource providers.
 import { AzureError } from "../http/azure-error.ts";
-import { type Answer, type Call, headerOf, json } from "../http/call.ts";
+import { type Answer, type Call, json, jsonBody } from "../http/call.ts";
 import type { Route, Surface } from "../http/pipeline.ts";
 import { mayDo, type Principal } from "../identity/principals.ts";
 import type { Tokens } from "../identity/tokens.ts";
-import { groupOrRefuse, refuseIfLocked, subscriptionOrRefuse } from "./groups-and-locks.ts";
+import { CORE_PROVIDER, checkVersion, typesOf, UPSTREAM_PROVIDER } from "./api-versions.ts";
+import { GROUPS, groupOrRefuse, refuseIfLocked, subscriptionOrRefuse } from "./groups-and-locks.ts";
 import { canonicalId, type Target, targetOf } from "./target.ts";
 import type { Throttle } from "./throttle.ts";
 import { forward } from "./upstream.ts";
@@ -19,10 +20,6 @@ export interface ArmParts {
   /** Scheme and host of the provider of Microsoft.RecoveryServices, if there is one. */
   readonly upstream: () => string | undefined;
 }
-
-const UPSTREAM_PROVIDER = "microsoft.recoveryservices";
-const OLDEST_VERSION = "2014-04-01";
-const NEWEST_VERSION = "2027-12-31";
 
 export function armSurface(parts: ArmParts): Surface<Principal> {
   return {
@@ -49,9 +46,16 @@ function audiences({ world }: ArmParts, call: Call): string[] {
 
 function routeOf(parts: ArmParts, call: Call): Route<Principal> {
   const target = targetOf(call.segments);
-  const apiVersion = checkedVersion(call);
-  if (target.provider?.toLowerCase() === UPSTREAM_PROVIDER)
-    return { operation: `${call.method} ${target.key}`, handle: () => passOn(parts, call) };
+  const [type] = target.parts[0] ?? [];
+  const isUpstream =
+    target.provider?.toLowerCase() === UPSTREAM_PROVIDER && type !== undefined && type.toLowerCase() !== "register";
+  if (!isUpstream) refuseUnknownType(parts.routes, call, target);
+  const apiVersion = checkVersion(target, call.query.get("api-version"), () => locationsOf(parts.world));
+  if (isUpstream)
+    return {
+      operation: `${call.method} ${target.key}`,
+      handle: (_call, caller) => passOn(parts, call, caller, target),
+    };
   const operation = /\/locations\/\{\}\/\w*operation\w*\/\{\}$/.exec(target.key);
   if (call.method === "GET" && operation !== null)
     return {
@@ -80,13 +84,14 @@ async function handle(
   const { world } = parts;
   const id = canonicalId(target);
   const action = actionOf(call.method, target);
-  if (!mayDo(caller, action, id))
+  if (id !== "/" && !mayDo(caller, action, id))
     throw new AzureError(
       403,
       "AuthorizationFailed",
       `The client '${caller.clientId}' with object id '${caller.objectId}' does not have authorization to perform action '${action}' over scope '${id}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
     );
   const remaining = parts.throttle.take(`${caller.clientId} ${target.subscription ?? ""}`, world.now());
+  const body = call.method === "GET" || call.method === "HEAD" ? {} : await jsonBody(call);
   if (target.subscription !== undefined) subscriptionOrRefuse(world, target.subscription);
   if (target.group !== undefined && target.provider !== undefined)
     groupOrRefuse(world, target.subscription ?? "", target.group);
@@ -100,6 +105,7 @@ async function handle(
     id,
     subscription: target.subscription ?? "",
     group: target.group ?? "",
+    body,
   };
   const answer = await handler(world, request);
   return {
@@ -131,10 +137,22 @@ function showResource(
     id,
     subscription: target.subscription ?? "",
     group: target.group ?? "",
+    body: {},
   });
 }
 
-function passOn({ upstream }: ArmParts, call: Call): Promise<Answer> {
+/** The provider decides who may do what to a vault; that there is a place for it, and that no lock forbids it, is ARM's. */
+async function passOn(
+  { upstream, throttle, world }: ArmParts,
+  call: Call,
+  caller: Principal,
+  target: Target,
+): Promise<Answer> {
+  const { subscription, group } = target;
+  throttle.take(`${caller.clientId} ${subscription ?? ""}`, world.now());
+  if (subscription !== undefined) subscriptionOrRefuse(world, subscription);
+  if (subscription !== undefined && group !== undefined) groupOrRefuse(world, subscription, group);
+  if (call.method !== "GET" && call.method !== "HEAD") refuseIfLocked(world, canonicalId(target), call.method);
   const to = upstream();
   if (to === undefined)
     throw new AzureError(
@@ -143,32 +161,6 @@ function passOn({ upstream }: ArmParts, call: Call): Promise<Answer> {
       "The subscription is not registered to use namespace 'Microsoft.RecoveryServices'. See https://aka.ms/rps-not-found for how to register subscriptions.",
     );
   return forward(call, to);
-}
-
-function checkedVersion(call: Call): string {
-  const version = call.query.get("api-version");
-  if (version === undefined || version === "")
-    throw new AzureError(
-      400,
-      "MissingApiVersionParameter",
-      "The api-version query parameter (?api-version=) is required for all requests.",
-    );
-  if (
-    !/^\d{4}-\d{2}-\d{2}(-preview|-alpha|-beta|-privatepreview)?$/.test(version) ||
-    Number.isNaN(Date.parse(version.slice(0, 10)))
-  )
-    throw new AzureError(
-      400,
-      "InvalidApiVersionParameter",
-      `The api-version '${version}' is invalid. The supported versions are dates of the form YYYY-MM-DD[-preview].`,
-    );
-  if (version.slice(0, 10) < OLDEST_VERSION || version.slice(0, 10) > NEWEST_VERSION)
-    throw new AzureError(
-      400,
-      "NoRegisteredProviderFound",
-      `No registered resource provider found for API version '${version}'. The supported api-versions lie between '${OLDEST_VERSION}' and '${NEWEST_VERSION}'.`,
-    );
-  return version;
 }
 
 /** Every provider is registered, whoever asks. */
@@ -184,28 +176,49 @@ function registration(method: string, target: Target): ArmHandler | undefined {
       id: `/subscriptions/${subscription}/providers/${namespace}`,
       namespace,
       registrationState: "Registered",
-      resourceTypes: [],
+      resourceTypes: typesOf(namespace).map((type) => ({ ...type, locations: [] })),
     });
 }
 
+/** A namespace or a type that does not exist has no versions either: that is said first, once there is a version at all. */
+function refuseUnknownType(routes: ArmRoutes, call: Call, target: Target): void {
+  const version = call.query.get("api-version") ?? "";
+  const [type] = target.parts[0] ?? [];
+  if (version === "" || target.provider === undefined || type === undefined) return;
+  const prefix = ` ${target.provider.toLowerCase()}/`;
+  const known = Object.keys(routes).filter((route) => route.includes(prefix));
+  if (known.length === 0 && ![CORE_PROVIDER, UPSTREAM_PROVIDER].includes(target.provider.toLowerCase()))
+    throw new AzureError(404, "InvalidResourceNamespace", `The resource namespace '${target.provider}' is invalid.`);
+  const isShared = ["locations", "register"].includes(type.toLowerCase());
+  if (isShared || known.some((route) => `${route}/`.includes(`${prefix}${type.toLowerCase()}/`))) return;
+  throw noSuchType(target, version);
+}
+
 function unknownRoute(routes: ArmRoutes, call: Call, target: Target): AzureError {
+  const path = call.url.split("?")[0];
   const others = Object.keys(routes).filter((route) => route.slice(route.indexOf(" ") + 1) === target.key);
   if (others.length > 0)
     return new AzureError(
       405,
       "MethodNotAllowed",
-      `The HTTP method '${call.method}' is not supported at scope '${call.url.split("?")[0]}'.`,
+      `The HTTP method '${call.method}' is not supported at scope '${path}'.`,
     );
-  if (target.provider === undefined)
-    return new AzureError(404, "NotFound", `The path '${call.url.split("?")[0]}' is not known.`);
-  const known = Object.keys(routes).some((route) => route.includes(` ${target.provider?.toLowerCase()}/`));
-  if (!known)
-    return new AzureError(404, "InvalidResourceNamespace", `The resource namespace '${target.provider}' is invalid.`);
+  if (target.provider === undefined) return new AzureError(404, "NotFound", `The path '${path}' is not known.`);
+  return noSuchType(target, call.query.get("api-version") ?? "");
+}
+
+function noSuchType(target: Target, version: string): AzureError {
+  const type = target.parts.map(([one]) => one).join("/");
+  const supported = typesOf(target.provider ?? "").find(({ resourceType }) => resourceType === type.toLowerCase());
   return new AzureError(
     404,
     "InvalidResourceType",
-    `The resource type could not be found in the namespace '${target.provider}' for api version '${headerOf(call, "api-version") ?? call.query.get("api-version") ?? ""}'.`,
+    `The resource type '${type}' could not be found in the namespace '${target.provider}' for api version '${version}'. The supported api-versions are '${supported?.apiVersions.join(",") ?? ""}'.`,
   );
+}
+
+function locationsOf(world: World): string[] {
+  return [...new Set(world.resources.ofType(GROUPS).map(({ location }) => location))].sort();
 }
 
 function actionOf(method: string, target: Target): string {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { collectGroup } from "../compute/collect-group.ts";
 import { AzureError } from "../http/azure-error.ts";
 import { type Answer, json } from "../http/call.ts";
+import { hasRoleIn } from "../identity/principals.ts";
 import { locationSchema } from "./location.ts";
 import { drop, keep, type Resource, render } from "./resources.ts";
 import { groupId, nameOf, subscriptionOf } from "./target.ts";
@@ -32,7 +33,12 @@ export function subscriptionKey(id: string): string {
 
 export const scopeRoutes: ArmRoutes = {
   "GET /subscriptions": (world, request) =>
-    page(world, request, subscriptions(world), (one) => showSubscription(world, one)),
+    page(
+      world,
+      request,
+      subscriptions(world).filter(({ id }) => hasRoleIn(request.caller, `/subscriptions/${id}`)),
+      (one) => showSubscription(world, one),
+    ),
   "GET /subscriptions/{}": (world, request) =>
     json(200, showSubscription(world, subscriptionOrRefuse(world, request.subscription))),
   "GET /subscriptions/{}/locations": (world) =>
@@ -70,7 +76,7 @@ export const scopeRoutes: ArmRoutes = {
   "GET microsoft.authorization/locks/{}": (world, request) =>
     json(200, render(world.resources.get(request.id), world.now())),
   "PUT microsoft.authorization/locks/{}": async (world, request) => {
-    const body = await bodyOf(request, lockSchema);
+    const body = bodyOf(request, lockSchema);
     const isNew = world.resources.find(request.id) === undefined;
     await world.state.commit([keep({ id: request.id, location: "global", properties: body.properties, inner: {} })]);
     return json(isNew ? 201 : 200, render(world.resources.get(request.id), world.now()));
@@ -131,7 +137,7 @@ export function groupResource(
 }
 
 const putGroup: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, groupSchema);
+  const body = bodyOf(request, groupSchema);
   subscriptionOrRefuse(world, request.subscription);
   const existing = findGroup(world, request.subscription, request.group);
   if (existing === undefined && request.call.method === "PATCH")

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { AccessGrants } from "../blobs/access-grants.ts";
 import type { DiskStore } from "../disks/disk-store.ts";
 import { AzureError } from "../http/azure-error.ts";
-import { type Answer, type Call, headerOf, json, jsonBody } from "../http/call.ts";
+import { type Answer, type Call, headerOf, json } from "../http/call.ts";
 import type { Principal } from "../identity/principals.ts";
 import type { AzureState } from "../state/azure-state.ts";
 import type { Entry } from "../state/entry.ts";
@@ -47,6 +47,8 @@ export interface ArmRequest {
   readonly group: string;
   /** Id of the resource the path names (without the action). */
   readonly id: string;
+  /** The body as JSON, read before anything is checked, so that a handler can check and commit in one step. */
+  readonly body: unknown;
 }
 
 export type ArmHandler = (world: World, request: ArmRequest) => Promise<Answer> | Answer;
@@ -54,8 +56,8 @@ export type ArmHandler = (world: World, request: ArmRequest) => Promise<Answer> 
 /** `METHOD provider/type/{}/…` in lower case → the handler; the last segment of an action's path has no `{}`. */
 export type ArmRoutes = Readonly<Record<string, ArmHandler>>;
 
-export async function bodyOf<Schema extends z.ZodType>(request: ArmRequest, schema: Schema): Promise<z.infer<Schema>> {
-  const parsed = schema.safeParse(await jsonBody(request.call));
+export function bodyOf<Schema extends z.ZodType>(request: ArmRequest, schema: Schema): z.infer<Schema> {
+  const parsed = schema.safeParse(request.body);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = issue?.path.join(".") ?? "";
@@ -122,6 +124,7 @@ export function checkEtag(request: ArmRequest, existing: Resource | undefined): 
 export interface StartedOperation extends PlannedOperation {
   readonly failed: boolean;
   readonly faulted: boolean;
+  readonly failure: OperationFailure | undefined;
 }
 
 /** Starts a long-running operation and gives what its acceptance needs. */
@@ -145,7 +148,7 @@ export function begin(
     ...outcome,
     failure,
   });
-  return { ...planned, failed: failure !== undefined, faulted: fault !== undefined };
+  return { ...planned, failed: failure !== undefined, faulted: fault !== undefined, failure };
 }
 
 /** Writes entries and answers 202 with the operation's headers; an operation that a fault lets fail changes nothing. */

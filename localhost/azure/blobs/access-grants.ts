@@ -111,6 +111,12 @@ export class AccessGrants {
     return grant;
   }
 
+  /** Refuses who uses a grant that was taken back after it had been verified. */
+  refuseRevoked({ id }: Grant): void {
+    if (this.#state.document(KEY + id) === undefined)
+      throw unauthenticated("Signed identifier was not found or has been revoked.");
+  }
+
   #signature(grant: Grant, version: string, resourceKind: string): string {
     const secret = Buffer.from(String(this.#state.document(SECRET)), "base64");
     return createHmac("sha256", secret)

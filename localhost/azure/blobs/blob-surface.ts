@@ -7,6 +7,8 @@ import type { Route, Surface } from "../http/pipeline.ts";
 import type { AccessGrants, Grant } from "./access-grants.ts";
 import { describeBlob, headBlob, listPages, type PageBlob, readBlob, writePages } from "./page-blob.ts";
 
+const OLDEST_VERSION = "2009-09-19";
+const NEWEST_VERSION = "2027-12-31";
 const DIFF_NEEDS_VERSION = "2019-07-07";
 
 export interface BlobParts {
@@ -57,7 +59,7 @@ function routeOf(parts: BlobParts, call: Call): Route<Grant> {
           "AuthorizationPermissionMismatch",
           "This request is not authorized to perform this operation using this permission.",
         );
-      return writePages(disks, blob, call);
+      return writePages(disks, blob, call, () => parts.grants.refuseRevoked(grant));
     });
   return {
     operation: "other",
@@ -137,7 +139,7 @@ function previousOf({ disks, grants, now }: BlobParts, call: Call, blob: PageBlo
 
 function versionOf(call: Call): string {
   const version = headerOf(call, "x-ms-version") ?? call.query.get("sv") ?? DIFF_NEEDS_VERSION;
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(version))
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(version) || version < OLDEST_VERSION || version > NEWEST_VERSION)
     throw new AzureError(
       400,
       "InvalidHeaderValue",

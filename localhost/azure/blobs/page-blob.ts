@@ -102,14 +102,20 @@ export function listPages(disks: DiskStore, blob: PageBlob, previous: PageBlob |
   };
 }
 
-export async function writePages(disks: DiskStore, blob: PageBlob, call: Call): Promise<Answer> {
+/** `permit` refuses by throwing when the right to write has gone while the body was on its way. */
+export async function writePages(
+  disks: DiskStore,
+  blob: PageBlob,
+  call: Call,
+  permit: () => void = () => {},
+): Promise<Answer> {
   const range = pageRangeOf(call, blobSize(disks, blob));
   const length = range.end - range.start;
   const declared = headerOf(call, "content-length");
   switch (headerOf(call, "x-ms-page-write")?.toLowerCase()) {
     case "clear":
       if (declared !== undefined && declared !== "0") throw invalidHeader("Content-Length");
-      await disks.clear(blob.volume, range.start, length);
+      await disks.clear(blob.volume, range.start, length, permit);
       return { status: 201, headers: describeBlob(disks, blob) };
     case "update": {
       if (declared === undefined)
@@ -123,7 +129,7 @@ export async function writePages(disks: DiskStore, blob: PageBlob, call: Call): 
       if (Number(declared) !== length) throw invalidHeader("Content-Length");
       const chunks = await call.body(MAX_PAGE_WRITE_BYTES);
       const checked = verifyBody(call, chunks);
-      await disks.write(blob.volume, range.start, chunks);
+      await disks.write(blob.volume, range.start, chunks, permit);
       return {
         status: 201,
         headers: { ...describeBlob(disks, blob), ...checked, "x-ms-request-server-encrypted": "true" },

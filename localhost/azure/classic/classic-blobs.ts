@@ -1,20 +1,22 @@
 // The page blobs of classic machines: `/<account>/vhds/<blob>.vhd`, with blob snapshots (`comp=snapshot`, `snapshot=`) and
-// differences between them (`prevsnapshot=`), for callers with a token for Storage.
+// differences between them (`prevsnapshot=`), and the listing of their container, for callers with a token for Storage.
 
 import type { World } from "../arm/world.ts";
 import { xmlError } from "../blobs/blob-surface.ts";
-import { headBlob, listPages, type PageBlob, readBlob } from "../blobs/page-blob.ts";
+import { blobSize, headBlob, listPages, type PageBlob, readBlob } from "../blobs/page-blob.ts";
 import { AzureError } from "../http/azure-error.ts";
 import { type Answer, type Call, headerOf } from "../http/call.ts";
 import type { Route, Surface } from "../http/pipeline.ts";
 import type { Principal } from "../identity/principals.ts";
 import type { Tokens } from "../identity/tokens.ts";
+import { blobListXml } from "./blob-list.ts";
 import { CLASSIC_VMS, type ClassicDisk } from "./classic-arm.ts";
 
 interface BlobSnapshot {
   readonly blob: string;
   readonly time: string;
   readonly volume: number;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const KEY = "blob-snapshot/";
@@ -23,7 +25,7 @@ const AUDIENCE = "https://storage.azure.com";
 export function classicBlobSurface(world: World, tokens: Tokens): Surface<Principal> {
   return {
     name: "classic-blob",
-    claims: (call) => call.segments.length === 3 && call.segments[1] === "vhds",
+    claims: (call) => call.segments[1] === "vhds" && (call.segments.length === 3 || isListing(call)),
     authenticate: async (call) => {
       const caller = await tokens.check(call, [AUDIENCE]);
       if (
@@ -55,6 +57,7 @@ function routeOf(world: World, call: Call): Route<Principal> {
       };
     },
   });
+  if (isListing(call)) return route("list", () => listBlobs(world, call));
   const snapshot = call.query.get("snapshot");
   if (comp === undefined && call.method === "HEAD")
     return route("head", () => headBlob(world.disks, blobOf(world, call, snapshot)));
@@ -80,9 +83,10 @@ async function takeSnapshot(world: World, call: Call): Promise<Answer> {
   const { volume } = diskOf(world, call);
   const id = world.disks.newId();
   const blob = pathOf(call);
-  const time = await world.disks.atRest([volume], async () => {
+  const resting = () => [volume];
+  const time = await world.disks.atRest(resting, async () => {
     const now = timeNotTaken(world, blob);
-    const value: BlobSnapshot = { blob, time: now, volume: id };
+    const value: BlobSnapshot = { blob, time: now, volume: id, metadata: metadataOf(call) };
     await world.state.commit([
       { kind: "volume-frozen", id, of: volume },
       { kind: "document", key: keyOf(blob, now), value },
@@ -97,6 +101,48 @@ async function takeSnapshot(world: World, call: Call): Promise<Answer> {
       "Last-Modified": new Date(world.now()).toUTCString(),
     },
   };
+}
+
+function isListing({ segments, query, method }: Call): boolean {
+  return (
+    method === "GET" && segments.length === 2 && query.get("restype") === "container" && query.get("comp") === "list"
+  );
+}
+
+function metadataOf({ headers }: Call): Record<string, string> {
+  const named = Object.entries(headers).filter(([name]) => name.startsWith("x-ms-meta-"));
+  return Object.fromEntries(named.map(([name, value]) => [name.slice("x-ms-meta-".length), String(value)]));
+}
+
+function listBlobs(world: World, call: Call): Answer {
+  const container = pathOf(call);
+  const [prefix = "", include = ""] = [call.query.get("prefix"), call.query.get("include")];
+  const isAsked = (blob: string) => blob.startsWith(`${container}/${prefix}`);
+  const listed = ({ volume, hasFooter, modifiedAt }: PageBlob, blob: string, more: Partial<BlobSnapshot> = {}) => ({
+    name: blob.slice(container.length + 1),
+    snapshot: more.time,
+    sizeBytes: blobSize(world.disks, { volume, hasFooter, modifiedAt }),
+    modifiedAt,
+    etag: `0x${world.disks.revision(volume)}`,
+    metadata: include.includes("metadata") ? (more.metadata ?? {}) : {},
+  });
+  const snapshots = [...world.state.documents()]
+    .filter(([key]) => key.startsWith(KEY) && include.includes("snapshots"))
+    .map(([, value]) => value as BlobSnapshot)
+    .filter(({ blob }) => isAsked(blob))
+    .map((one) => listed({ volume: one.volume, hasFooter: true, modifiedAt: Date.parse(one.time) }, one.blob, one));
+  const disks = world.resources
+    .ofType(CLASSIC_VMS)
+    .filter(({ inner }) => (inner.account as { name: string }).name === call.segments[0])
+    .flatMap(({ inner }) => inner.disks as readonly ClassicDisk[])
+    .map(({ blob, volume }) => listed({ volume, hasFooter: true, modifiedAt: world.now() }, `${container}/${blob}`))
+    .filter(({ name }) => isAsked(`${container}/${name}`));
+  const order = (one: { name: string; snapshot: string | undefined }) => `${one.name}\n${one.snapshot ?? "~"}`;
+  const all = [...snapshots, ...disks].sort((left, right) => (order(left) < order(right) ? -1 : 1));
+  const start = Number(call.query.get("marker") ?? 0);
+  const end = start + Number(call.query.get("maxresults") ?? 5000);
+  const body = blobListXml(container, all.slice(start, end), end < all.length ? String(end) : undefined);
+  return { status: 200, headers: { "Content-Type": "application/xml" }, body };
 }
 
 async function dropSnapshot(world: World, call: Call, time: string): Promise<Answer> {

@@ -2,15 +2,17 @@
 import { drop, keep, type Resource } from "../arm/resources.ts";
 import { typeOf } from "../arm/target.ts";
 import { conflict, type World } from "../arm/world.ts";
+import { refuseWhileUsed } from "../network/references.ts";
 import type { Entry } from "../state/entry.ts";
 import { refuseWhileShared } from "./disk-access.ts";
 import { asDisk, asResource, DISK_RESTORE_POINTS, DISKS, SNAPSHOTS, VIRTUAL_MACHINES } from "./disk-model.ts";
 import { dropWithVolume } from "./drop-with-volume.ts";
+import { planInterfacesOfLeaving } from "./vm-interfaces.ts";
 import { asVm, volumesOf } from "./vm-model.ts";
 
 export function collectGroup(world: World, resources: readonly Resource[]): Entry[] {
   const inGroup = new Set(resources.map(({ id }) => id.toLowerCase()));
-  return resources.flatMap((resource) => {
+  const entries = resources.flatMap((resource) => {
     const type = typeOf(resource.id).toLowerCase();
     if (type === DISKS.toLowerCase()) {
       const disk = asDisk(resource);
@@ -25,8 +27,15 @@ export function collectGroup(world: World, resources: readonly Resource[]): Entr
     }
     if (type === VIRTUAL_MACHINES.toLowerCase()) {
       const outside = volumesOf(world, asVm(resource)).filter(({ disk }) => !inGroup.has(disk.id.toLowerCase()));
-      return [...outside.map(({ disk }) => keep(asResource({ ...disk, managedBy: undefined }))), drop(resource.id)];
+      return [
+        ...outside.map(({ disk }) => keep(asResource({ ...disk, managedBy: undefined }))),
+        ...planInterfacesOfLeaving(world, asVm(resource)),
+        drop(resource.id),
+      ];
     }
+    refuseWhileUsed(world, resource, inGroup);
     return [drop(resource.id)];
   });
+  // An interface that its machine lets go is kept by one entry; what is of this group goes all the same.
+  return [...entries, ...resources.map(({ id }) => drop(id))];
 }

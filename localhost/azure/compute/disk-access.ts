@@ -13,6 +13,7 @@ import {
   invalid,
   type World,
 } from "../arm/world.ts";
+import type { Answer } from "../http/call.ts";
 import { asDisk, asResource, DISK_RESTORE_POINTS, DISKS, type Disk, SNAPSHOTS } from "./disk-model.ts";
 
 const FOOTER_BYTES = 512;
@@ -26,7 +27,7 @@ const accessSchema = z.looseObject({
 });
 
 export const beginGetAccess: ArmHandler = async (world, request) => {
-  const asked = await bodyOf(request, accessSchema);
+  const asked = bodyOf(request, accessSchema);
   const disk = asDisk(world.resources.get(request.id));
   if (asked.durationInSeconds < MIN_SECONDS || asked.durationInSeconds > MAX_SECONDS)
     throw invalid(
@@ -48,9 +49,24 @@ export const beginGetAccess: ArmHandler = async (world, request) => {
   return accepted(world, [...world.grants.planForget(disk.id, world.now()), entry], operation);
 };
 
-export const endGetAccess: ArmHandler = async (world, request) => {
+export const endGetAccess: ArmHandler = (world, request) => {
   const disk = asDisk(world.resources.get(request.id));
-  const failure = disk.inner.upload === "awaited" ? await uploadProblem(world, disk) : undefined;
+  if (disk.inner.upload === "awaited")
+    return world.disks.atRest(
+      () => [asDisk(world.resources.get(request.id)).inner.volume],
+      () => endUpload(world, request),
+    );
+  return accepted(
+    world,
+    world.grants.planRevoke(disk.id),
+    begin(world, request, disk.location, operationKind(request)),
+  );
+};
+
+/** Ends an upload between two writes: none is under way, and those that wait find their grant revoked. */
+async function endUpload(world: World, request: ArmRequest): Promise<Answer> {
+  const failure = await uploadProblem(world, asDisk(world.resources.get(request.id)));
+  const disk = asDisk(world.resources.get(request.id));
   const entries = world.grants.planRevoke(disk.id);
   if (disk.inner.upload === "awaited" && failure === undefined) {
     const { volume } = disk.inner;
@@ -59,7 +75,7 @@ export const endGetAccess: ArmHandler = async (world, request) => {
     entries.push(keep(asResource({ ...disk, inner: { ...disk.inner, upload: "done" } })));
   }
   return accepted(world, entries, begin(world, request, disk.location, operationKind(request), { failure }));
-};
+}
 
 /** Entries that end all access to a resource that goes away, or a refusal while someone uses it. */
 export function refuseWhileShared(world: World, disk: Disk): void {

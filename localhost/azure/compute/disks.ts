@@ -6,6 +6,7 @@ import { keep, type Resource, render } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
 import {
   type ArmHandler,
+  type ArmRequest,
   type ArmRoutes,
   accepted,
   begin,
@@ -17,7 +18,7 @@ import {
   type World,
 } from "../arm/world.ts";
 import { AzureError } from "../http/azure-error.ts";
-import { json } from "../http/call.ts";
+import { type Answer, json } from "../http/call.ts";
 import type { Entry } from "../state/entry.ts";
 import { beginGetAccess, endGetAccess, refuseWhileShared } from "./disk-access.ts";
 import {
@@ -32,6 +33,7 @@ import {
   showDisk,
 } from "./disk-model.ts";
 import { dropWithVolume } from "./drop-with-volume.ts";
+import { asVm, type Vm } from "./vm-model.ts";
 
 const FOOTER_BYTES = 512;
 const MIN_UPLOAD_BYTES = 20 * 1024 * 1024 + FOOTER_BYTES;
@@ -84,10 +86,11 @@ export const diskRoutes: ArmRoutes = {
   "GET microsoft.compute/disks": listOf(DISKS, (world, disk) => showDisk(world, asDisk(disk))),
   "GET microsoft.compute/disks/{}": (world, request) =>
     json(200, showDisk(world, asDisk(world.resources.get(request.id)))),
-  "PUT microsoft.compute/disks/{}": async (world, request) => {
+  "PUT microsoft.compute/disks/{}": (world, request) => {
     const existing = world.resources.find(request.id);
+    if (existing === undefined) return create(world, request);
     checkEtag(request, existing);
-    return existing === undefined ? create(world, request) : update(world, request);
+    return update(world, request);
   },
   "PATCH microsoft.compute/disks/{}": (world, request) => update(world, request),
   "DELETE microsoft.compute/disks/{}": (world, request) => remove(world, request),
@@ -95,10 +98,19 @@ export const diskRoutes: ArmRoutes = {
   "POST microsoft.compute/disks/{}/endgetaccess": endGetAccess,
 };
 
-const create: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, createSchema);
-  if (world.resources.find(request.id) !== undefined)
-    throw conflict(`Disk ${nameOf(request.id)} is being created by another request.`);
+const create: ArmHandler = (world, request) => {
+  const body = bodyOf(request, createSchema);
+  return world.disks.atRest(
+    () => liveSourcesOf(world, body),
+    () => createAtRest(world, request, body),
+  );
+};
+
+/** Everything is checked here, also what was checked before the wait for the source to come to rest. */
+const createAtRest = async (world: World, request: ArmRequest, body: CreateBody): Promise<Answer> => {
+  const found = world.resources.find(request.id);
+  checkEtag(request, found);
+  if (found !== undefined) throw conflict(`Disk ${nameOf(request.id)} is being created by another request.`);
   const content = planContent(world, body);
   const operation = begin(world, request, body.location, "DiskOperations");
   const { creationData, ...rest } = body.properties;
@@ -126,10 +138,16 @@ const create: ArmHandler = async (world, request) => {
     busyAs: "Creating",
     failed: operation.failed,
   };
-  const commit = () => world.state.commit([...content.entries, keep(asResource(disk)), ...operation.entries]);
-  await (content.atRest === undefined ? commit() : world.disks.atRest([content.atRest], commit));
+  await world.state.commit([...content.entries, keep(asResource(disk)), ...operation.entries]);
   return json(202, render(asResource(disk), world.now()), operation.headers);
 };
+
+/** The live volumes that the content is taken from, at one instant. */
+function liveSourcesOf(world: World, { properties: { creationData } }: CreateBody): number[] {
+  const { createOption, sourceResourceId = "" } = creationData;
+  const source = createOption === "Copy" ? world.resources.find(sourceResourceId) : undefined;
+  return /\/disks\/[^/]+$/i.test(sourceResourceId) && source !== undefined ? [asDisk(source).inner.volume] : [];
+}
 
 interface Content {
   readonly volume: number;
@@ -137,8 +155,6 @@ interface Content {
   readonly entries: Entry[];
   readonly inherited: Record<string, unknown>;
   readonly awaitsUpload?: boolean;
-  /** A live volume the content is taken from at one instant. */
-  readonly atRest?: number;
 }
 
 function planContent(world: World, body: CreateBody): Content {
@@ -199,7 +215,7 @@ function copyOf(world: World, body: CreateBody, volume: number): Content {
     throw invalid("location", `Source resource ${source.id} is in ${source.location}, not in ${body.location}.`);
   const disk = asDisk(source);
   if (disk.inner.upload === "awaited") throw conflict(`Disk ${nameOf(disk.id)} is waiting for an upload.`);
-  const { sizeBytes: sourceBytes, frozen } = world.disks.volume(disk.inner.volume);
+  const { sizeBytes: sourceBytes } = world.disks.volume(disk.inner.volume);
   const sizeBytes = diskSizeGB === undefined || diskSizeGB * GIB < sourceBytes ? sourceBytes : diskSizeGB * GIB;
   if (diskSizeGB !== undefined && diskSizeGB < Math.ceil(sourceBytes / GIB))
     throw invalid(
@@ -216,12 +232,11 @@ function copyOf(world: World, body: CreateBody, volume: number): Content {
       ...(hyperVGeneration === undefined ? {} : { hyperVGeneration }),
       ...(securityProfile === undefined ? {} : { securityProfile }),
     },
-    ...(frozen ? {} : { atRest: disk.inner.volume }),
   };
 }
 
 const update: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, updateSchema);
+  const body = bodyOf(request, updateSchema);
   const disk = asDisk(world.resources.get(request.id));
   const {
     diskSizeGB,
@@ -266,7 +281,16 @@ function planGrowth(world: World, disk: Disk, diskSizeGB: number | undefined): E
   if (disk.inner.upload === "awaited")
     throw conflict(`Disk ${nameOf(disk.id)} is waiting for an upload and cannot be resized.`);
   refuseWhileShared(world, disk);
+  const vm = disk.managedBy === undefined ? undefined : world.resources.find(disk.managedBy);
+  if (vm !== undefined && isBootDisk(asVm(vm), disk) && vm.inner.power !== "deallocated")
+    throw conflict(
+      `Cannot resize disk ${nameOf(disk.id)} while it is attached to running VM ${vm.id}. Resizing a disk of an Azure Virtual Machine requires the virtual machine to be deallocated. Please stop your VM and retry the operation.`,
+    );
   return [{ kind: "volume-grown", id: disk.inner.volume, sizeBytes: diskSizeGB * GIB }];
+}
+
+function isBootDisk(vm: Vm, { id }: Disk): boolean {
+  return vm.properties.storageProfile.osDisk.managedDisk?.id.toLowerCase() === id.toLowerCase();
 }
 
 const remove: ArmHandler = async (world, request) => {

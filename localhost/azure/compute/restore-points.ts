@@ -1,12 +1,13 @@
 // Restore point collections, restore points and disk restore points. A restore point freezes all disks of its VM at one
-// instant; how consistent it is follows from what was asked, the VM's power state, its agent and how its freeze goes.
+// instant; how consistent it is, consistency.ts tells.
 import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
 import type { OperationFailure } from "../arm/operations.ts";
-import { drop, keep, type Resource, render } from "../arm/resources.ts";
+import { drop, keep, provisioningState, type Resource, render } from "../arm/resources.ts";
 import { nameOf, parentId } from "../arm/target.ts";
 import {
   type ArmHandler,
+  type ArmRequest,
   type ArmRoutes,
   accepted,
   begin,
@@ -19,8 +20,9 @@ import {
   type World,
 } from "../arm/world.ts";
 import { AzureError } from "../http/azure-error.ts";
-import { json } from "../http/call.ts";
+import { type Answer, json } from "../http/call.ts";
 import type { Entry } from "../state/entry.ts";
+import { consistencyOf } from "./consistency.ts";
 import { beginGetAccess, endGetAccess, refuseWhileShared } from "./disk-access.ts";
 import {
   asDisk,
@@ -34,7 +36,7 @@ import {
   showDiskRestorePoint,
 } from "./disk-model.ts";
 import { dropWithVolume } from "./drop-with-volume.ts";
-import { agentState, asVm, type Vm, volumesOf } from "./vm-model.ts";
+import { asVm, type Vm, volumesOf } from "./vm-model.ts";
 
 const collectionSchema = z.looseObject({
   location: locationSchema,
@@ -55,6 +57,8 @@ const pointSchema = z.looseObject({
     .default({ excludeDisks: [] }),
 });
 
+type PointBody = z.infer<typeof pointSchema>["properties"];
+
 const COLLECTION = "microsoft.compute/restorepointcollections";
 const POINT = `${COLLECTION}/{}/restorepoints`;
 const DISK_POINT = `${POINT}/{}/diskrestorepoints`;
@@ -72,7 +76,7 @@ export const restorePointRoutes: ArmRoutes = {
     ),
   [`PUT ${COLLECTION}/{}`]: (world, request) => putCollection(world, request),
   [`PATCH ${COLLECTION}/{}`]: async (world, request) => {
-    const { tags } = await bodyOf(request, tagsSchema);
+    const { tags } = bodyOf(request, tagsSchema);
     const collection = world.resources.get(request.id);
     await world.state.commit([keep({ ...collection, tags: tags ?? collection.tags })]);
     return json(200, showCollection(world, world.resources.get(request.id), false));
@@ -94,7 +98,7 @@ export const restorePointRoutes: ArmRoutes = {
 };
 
 const putCollection: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, collectionSchema);
+  const body = bodyOf(request, collectionSchema);
   const existing = world.resources.find(request.id);
   checkEtag(request, existing);
   const vm = world.resources.find(body.properties.source.id);
@@ -140,12 +144,8 @@ const removeCollection: ArmHandler = async (world, request) => {
   );
 };
 
-const putPoint: ArmHandler = async (world, request) => {
-  const { properties } = await bodyOf(request, pointSchema);
-  const collection = world.resources.get(parentId(request.id));
-  const source = world.resources.find((collection.properties.source as { id: string }).id);
-  if (world.resources.find(request.id) !== undefined)
-    throw conflict(`Restore point '${nameOf(request.id)}' already exists; restore points cannot be changed.`);
+const putPoint: ArmHandler = (world, request) => {
+  const { properties } = bodyOf(request, pointSchema);
   if (properties.sourceRestorePoint !== undefined)
     throw invalid("sourceRestorePoint", "Copies of restore points are not offered by this simulated Azure.");
   if (properties.consistencyMode !== undefined && properties.consistencyMode !== "CrashConsistent")
@@ -153,19 +153,34 @@ const putPoint: ArmHandler = async (world, request) => {
       "consistencyMode",
       `The value '${properties.consistencyMode}' of parameter consistencyMode is not allowed; only CrashConsistent can be asked for.`,
     );
-  if (source === undefined || asVm(source).properties.vmId !== collection.inner.vmId)
-    throw conflict("The source virtual machine of the restore point collection does not exist any more.");
-  const vm = asVm(source);
+  // Everything else is checked at the instant of the freeze: of two requests that race for the last place one is refused.
+  return world.disks.atRest(
+    () => disksToFreeze(world, request, properties).map(({ inner }) => inner.volume),
+    () => createPoint(world, request, properties),
+  );
+};
+
+/** The disks of a new restore point; none when the machine will not freeze. */
+function disksToFreeze(world: World, request: ArmRequest, properties: PointBody): Disk[] {
+  const collection = world.resources.get(parentId(request.id));
+  if (world.resources.find(request.id) !== undefined)
+    throw conflict(`Restore point '${nameOf(request.id)}' already exists; restore points cannot be changed.`);
+  const vm = sourceOf(world, collection);
   checkPointLimit(world, vm);
   const excluded = new Set(properties.excludeDisks.map(({ id }) => id.toLowerCase()));
   const disks = volumesOf(world, vm).filter(({ disk }) => !excluded.has(disk.id.toLowerCase()));
   if (disks.length === 0) throw invalid("excludeDisks", "A restore point needs at least one disk.");
+  return consistencyOf(vm, properties.consistencyMode).failure === undefined ? disks.map(({ disk }) => disk) : [];
+}
+
+const createPoint = async (world: World, request: ArmRequest, properties: PointBody): Promise<Answer> => {
+  const planned = disksToFreeze(world, request, properties).map((disk) => planDiskPoint(world, request.id, disk));
+  const collection = world.resources.get(parentId(request.id));
+  const vm = sourceOf(world, collection);
   const consistency = consistencyOf(vm, properties.consistencyMode);
   const operation = begin(world, request, collection.location, "restorePointOperations", {
     failure: consistency.failure,
   });
-  const planned =
-    consistency.failure === undefined ? disks.map((one) => planDiskPoint(world, request.id, one.disk)) : [];
   const point: Resource = {
     id: request.id,
     location: collection.location,
@@ -178,18 +193,22 @@ const putPoint: ArmHandler = async (world, request) => {
         new Map(planned.map(({ source: id, point: { id: pointId } }) => [id.toLowerCase(), pointId])),
       ),
     },
-    inner: { vmId: vm.properties.vmId },
+    inner: { vmId: vm.properties.vmId, failure: operation.failure },
     busyUntil: operation.doneAt,
     busyAs: "Creating",
     failed: operation.failed,
   };
-  const entries: Entry[] = [...planned.flatMap((one) => one.entries), keep(point), ...operation.entries];
-  await world.disks.atRest(
-    planned.map(({ volume }) => volume),
-    () => world.state.commit(entries),
-  );
-  return json(201, showPoint(world, world.resources.get(request.id)), operation.headers);
+  await world.state.commit([...planned.flatMap((one) => one.entries), keep(point), ...operation.entries]);
+  return json(201, showPoint(world, point), operation.headers);
 };
+
+/** The machine of a collection, if it is still the same one. */
+function sourceOf(world: World, collection: Resource): Vm {
+  const source = world.resources.find((collection.properties.source as { id: string }).id);
+  if (source === undefined || asVm(source).properties.vmId !== collection.inner.vmId)
+    throw conflict("The source virtual machine of the restore point collection does not exist any more.");
+  return asVm(source);
+}
 
 const removePoint: ArmHandler = async (world, request) => {
   const point = world.resources.find(request.id);
@@ -206,40 +225,6 @@ export function dropPoint(world: World, point: Resource, byForce: boolean): Entr
   const diskPoints = world.resources.below(point.id, DISK_RESTORE_POINTS).map(asDisk);
   if (!byForce) for (const diskPoint of diskPoints) refuseWhileShared(world, diskPoint);
   return [...diskPoints.flatMap((diskPoint) => dropWithVolume(world, diskPoint)), drop(point.id)];
-}
-
-interface Consistency {
-  readonly mode?: string;
-  readonly failure?: OperationFailure;
-}
-
-function consistencyOf(vm: Vm, asked: string | undefined): Consistency {
-  if (asked === "CrashConsistent" || vm.inner.power !== "running") return { mode: "CrashConsistent" };
-  if (agentState(vm) !== "ready")
-    return {
-      failure: {
-        status: 409,
-        code: "VMAgentStatusCommunicationError",
-        message: `VM agent of '${nameOf(vm.id)}' is unable to communicate with compute service. Ensure the VM agent is installed and running, or ask for a crash-consistent restore point.`,
-      },
-    };
-  const windows = vm.properties.storageProfile.osDisk.osType === "Windows";
-  switch (vm.inner.freeze ?? "succeeds") {
-    case "fails":
-      return {
-        failure: {
-          status: 409,
-          code: windows ? "OsSnapshotWriteError" : "ScriptsExecutionFailed",
-          message: windows
-            ? "Snapshot operation failed due to VSS writers in bad state."
-            : "The pre-script or post-script of the VM failed.",
-        },
-      };
-    case "degrades":
-      return { mode: windows ? "FileSystemConsistent" : "CrashConsistent" };
-    default:
-      return { mode: windows || vm.inner.freezeScripts === true ? "ApplicationConsistent" : "FileSystemConsistent" };
-  }
 }
 
 function checkPointLimit(world: World, vm: Vm): void {
@@ -280,7 +265,7 @@ function planDiskPoint(world: World, pointId: string, disk: Disk) {
     inner: { volume: frozen },
   };
   const entries: Entry[] = [{ kind: "volume-frozen", id: frozen, of: disk.inner.volume }, keep(asResource(point))];
-  return { source: disk.id, volume: disk.inner.volume, point, entries };
+  return { source: disk.id, point, entries };
 }
 
 /** The VM as it was, with the restore point of each disk beside it. */
@@ -323,7 +308,17 @@ function showPoint(world: World, point: Resource): unknown {
       status: { code: "ReplicationState/succeeded", level: "Info", displayStatus: "Succeeded" },
     },
   }));
-  return { id, name, type, etag, properties: { ...(properties as object), instanceView: { diskRestorePoints } } };
+  const instanceView = { diskRestorePoints, ...failureStatuses(point, world.now()) };
+  return { id, name, type, etag, properties: { ...(properties as object), instanceView } };
+}
+
+/** Whoever did not wait for the operation reads here why it failed. */
+function failureStatuses(point: Resource, now: number): object {
+  const failure = point.inner.failure as OperationFailure | undefined;
+  if (failure === undefined || provisioningState(point, now) !== "Failed") return {};
+  const { code, message } = failure;
+  const displayStatus = "Provisioning failed";
+  return { statuses: [{ code: `ProvisioningState/failed/${code}`, level: "Error", displayStatus, message }] };
 }
 
 function showCollection(world: World, collection: Resource, expanded: boolean): unknown {

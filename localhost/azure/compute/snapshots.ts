@@ -5,6 +5,7 @@ import { keep, render } from "../arm/resources.ts";
 import { nameOf } from "../arm/target.ts";
 import {
   type ArmHandler,
+  type ArmRequest,
   type ArmRoutes,
   accepted,
   begin,
@@ -16,7 +17,7 @@ import {
   type World,
 } from "../arm/world.ts";
 import { AzureError } from "../http/azure-error.ts";
-import { json } from "../http/call.ts";
+import { type Answer, json } from "../http/call.ts";
 import { beginGetAccess, endGetAccess, refuseWhileShared } from "./disk-access.ts";
 import { asDisk, asResource, type Disk, familyOf, guidOf, SNAPSHOTS, showSnapshot } from "./disk-model.ts";
 import { dropWithVolume } from "./drop-with-volume.ts";
@@ -38,6 +39,8 @@ const updateSchema = z.looseObject({
     .default({}),
 });
 
+type CreateBody = z.infer<typeof createSchema>;
+
 export const snapshotRoutes: ArmRoutes = {
   "GET microsoft.compute/snapshots": listOf(SNAPSHOTS, (world, snapshot) => showSnapshot(world, asDisk(snapshot))),
   "GET microsoft.compute/snapshots/{}": (world, request) =>
@@ -49,18 +52,26 @@ export const snapshotRoutes: ArmRoutes = {
   "POST microsoft.compute/snapshots/{}/endgetaccess": endGetAccess,
 };
 
-const put: ArmHandler = async (world, request) => {
+const put: ArmHandler = (world, request) => {
   const existing = world.resources.find(request.id);
-  checkEtag(request, existing);
-  if (existing !== undefined) return update(world, request);
-  const body = await bodyOf(request, createSchema);
+  if (existing !== undefined) {
+    checkEtag(request, existing);
+    return update(world, request);
+  }
+  const body = bodyOf(request, createSchema);
+  const source = () => sourceOf(world, body);
+  // Everything is checked at the instant of the snapshot: of two requests that race for the last place one is refused.
+  return world.disks.atRest(
+    () => [source().inner.volume],
+    () => create(world, request, body, source()),
+  );
+};
+
+const create = async (world: World, request: ArmRequest, body: CreateBody, source: Disk): Promise<Answer> => {
+  const found = world.resources.find(request.id);
+  checkEtag(request, found);
+  if (found !== undefined) throw conflict(`Snapshot ${nameOf(request.id)} is being created by another request.`);
   const { creationData, incremental } = body.properties;
-  const source = sourceOf(world, creationData.sourceResourceId);
-  if (creationData.createOption === "Copy" && source.location.toLowerCase() !== body.location.toLowerCase())
-    throw invalid(
-      "location",
-      `Source resource ${source.id} is in ${source.location}, not in ${body.location}; use createOption CopyStart.`,
-    );
   if (incremental) checkLimit(world, source);
   const volume = world.disks.newId();
   const operation = begin(world, request, body.location, "DiskOperations");
@@ -89,25 +100,34 @@ const put: ArmHandler = async (world, request) => {
     busyAs: "Creating",
     failed: operation.failed,
   };
-  await world.disks.atRest([source.inner.volume], () =>
-    world.state.commit([
-      { kind: "volume-frozen", id: volume, of: source.inner.volume },
-      keep(asResource(snapshot)),
-      ...operation.entries,
-    ]),
-  );
+  await world.state.commit([
+    { kind: "volume-frozen", id: volume, of: source.inner.volume },
+    keep(asResource(snapshot)),
+    ...operation.entries,
+  ]);
   return json(202, render(asResource(snapshot), world.now()), operation.headers);
 };
 
-function sourceOf(world: World, id: string): Disk {
+function sourceOf(world: World, { location, properties: { creationData, incremental } }: CreateBody): Disk {
+  const { createOption, sourceResourceId: id } = creationData;
   if (!/\/(snapshots|disks)\/[^/]+$/i.test(id))
     throw invalid("creationData.sourceResourceId", `${id} is neither a disk nor a snapshot.`);
+  const isCopyStart = createOption === "CopyStart";
+  if (isCopyStart && !/\/snapshots\/[^/]+$/i.test(id))
+    throw invalid("creationData.sourceResourceId", `Entity not of expected type: ${id} is not a snapshot.`);
   const source = world.resources.find(id);
   if (source === undefined)
     throw new AzureError(404, "NotFound", `Source resource ${id} is not found.`, {
       target: "creationData.sourceResourceId",
     });
   const disk = asDisk(source);
+  if (isCopyStart && !(incremental && disk.properties.incremental === true))
+    throw invalid("creationData.createOption", "CreateOption.CopyStart is only supported for an incremental snapshot.");
+  if (!isCopyStart && disk.location.toLowerCase() !== location.toLowerCase())
+    throw invalid(
+      "location",
+      `Source resource ${disk.id} is in ${disk.location}, not in ${location}; use createOption CopyStart.`,
+    );
   if (disk.inner.upload === "awaited") throw conflict(`Disk ${nameOf(id)} is waiting for an upload.`);
   return disk;
 }
@@ -127,7 +147,7 @@ function checkLimit(world: World, source: Disk): void {
 }
 
 const update: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, updateSchema);
+  const body = bodyOf(request, updateSchema);
   const snapshot = asDisk(world.resources.get(request.id));
   const { networkAccessPolicy } = body.properties;
   const operation = begin(world, request, snapshot.location, "DiskOperations");

@@ -23,6 +23,7 @@ import { refuseWhileShared } from "./disk-access.ts";
 import { asResource, guidOf, VIRTUAL_MACHINES } from "./disk-model.ts";
 import { dropWithVolume } from "./drop-with-volume.ts";
 import { planDetach, planDisks } from "./vm-disks.ts";
+import { interfacesOf, planInterfaces, planInterfacesOfLeaving } from "./vm-interfaces.ts";
 import {
   asVm,
   type DataDisk,
@@ -103,7 +104,7 @@ export const virtualMachineRoutes: ArmRoutes = {
 };
 
 const put: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, vmSchema);
+  const body = bodyOf(request, vmSchema);
   const existing = world.resources.find(request.id);
   checkEtag(request, existing);
   if (existing !== undefined) return change(world, request, asVm(existing), body);
@@ -127,10 +128,8 @@ const create = async (world: World, request: ArmRequest, body: VmBody) => {
     throw invalid("osDisk.osType", "Required parameter 'osDisk.osType' is missing (null).");
   if (properties.osProfile !== undefined)
     throw invalid("osProfile", "Parameter 'osProfile' is not allowed with an attached OS disk.");
-  for (const { id } of properties.networkProfile?.networkInterfaces ?? [])
-    if (world.resources.find(id) === undefined)
-      throw new AzureError(404, "NotFound", `Network interface ${id} is not found.`);
   const id = request.id;
+  const interfaces = planInterfaces(world, { id, location }, properties.networkProfile?.networkInterfaces ?? [], []);
   const attach = planDisks(
     world,
     { id, location, zones: body.zones },
@@ -166,7 +165,7 @@ const create = async (world: World, request: ArmRequest, body: VmBody) => {
     busyAs: "Creating",
     failed: operation.failed,
   };
-  await world.state.commit([...attach.entries, keep(vmAsResource(vm)), ...operation.entries]);
+  await world.state.commit([...attach.entries, ...interfaces, keep(vmAsResource(vm)), ...operation.entries]);
   return json(201, showVm(world, vm, false), operation.headers);
 };
 
@@ -180,6 +179,8 @@ const change = async (world: World, request: ArmRequest, vm: Vm, body: VmBody) =
   const wantedData =
     storageProfile.dataDisks?.filter(({ toBeDetached }) => toBeDetached !== true) ?? before.dataDisks ?? [];
   const attach = planDisks(world, vm, [{ ...before.osDisk, ...storageProfile.osDisk }], wantedData);
+  const wantedInterfaces = rest.networkProfile?.networkInterfaces ?? interfacesOf(vm);
+  const interfaces = planInterfaces(world, vm, wantedInterfaces, interfacesOf(vm));
   const operation = begin(world, request, vm.location, "operations");
   const changed: Vm = {
     ...vm,
@@ -203,6 +204,7 @@ const change = async (world: World, request: ArmRequest, vm: Vm, body: VmBody) =
   await world.state.commit([
     ...attach.entries,
     ...planDetach(world, vm, attach.disks),
+    ...interfaces,
     keep(vmAsResource(changed)),
     ...operation.entries,
   ]);
@@ -210,7 +212,7 @@ const change = async (world: World, request: ArmRequest, vm: Vm, body: VmBody) =
 };
 
 const attachDetach: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, attachDetachSchema);
+  const body = bodyOf(request, attachDetachSchema);
   const vm = asVm(world.resources.get(request.id));
   const leaving = new Set(body.dataDisksToDetach.map(({ diskId }) => diskId.toLowerCase()));
   const staying = (vm.properties.storageProfile.dataDisks ?? []).filter(
@@ -255,7 +257,11 @@ const remove: ArmHandler = async (world, request) => {
     return dropWithVolume(world, disk);
   });
   const extensions = world.resources.below(vm.id, `${VIRTUAL_MACHINES}/extensions`).map(({ id }) => drop(id));
-  return accepted(world, [...entries, ...extensions, drop(vm.id)], begin(world, request, vm.location, "operations"));
+  return accepted(
+    world,
+    [...entries, ...extensions, ...planInterfacesOfLeaving(world, vm), drop(vm.id)],
+    begin(world, request, vm.location, "operations"),
+  );
 };
 
 function power(to: Vm["inner"]["power"]): ArmHandler {

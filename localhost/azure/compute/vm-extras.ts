@@ -56,7 +56,7 @@ export const vmExtraRoutes: ArmRoutes = {
 };
 
 const putExtension: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, extensionSchema);
+  const body = bodyOf(request, extensionSchema);
   const vm = asVm(world.resources.get(parentId(request.id)));
   if (vm.inner.power !== "running") throw conflict("Cannot modify extensions in the VM when the VM is not running.");
   const failure = agentProblem(vm, `installing extension '${nameOf(request.id)}'`);
@@ -79,7 +79,7 @@ const putExtension: ArmHandler = async (world, request) => {
 };
 
 const runCommand: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, runCommandSchema);
+  const body = bodyOf(request, runCommandSchema);
   const vm = asVm(world.resources.get(request.id));
   if (vm.inner.power !== "running")
     throw conflict(

@@ -73,35 +73,47 @@ export class DiskStore {
     return target.subarray(offset - start * PAGE_BYTES, offset - start * PAGE_BYTES + length);
   }
 
-  /** Resolves when the pages are safe. `chunks` together are a whole number of pages. */
-  async write(id: number, offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+  /**
+   * Resolves when the pages are safe. `chunks` together are a whole number of pages. `permit` refuses by throwing; it is
+   * asked when the write begins, which may be after a snapshot it had to wait for.
+   */
+  async write(id: number, offset: number, chunks: readonly Uint8Array[], permit: () => void = () => {}): Promise<void> {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     assert(offset % PAGE_BYTES === 0 && length % PAGE_BYTES === 0 && length > 0, "Writes are whole pages");
-    await this.#trafficOf(id).run(() =>
-      this.#writePages(this.#present(id), offset / PAGE_BYTES, (offset + length) / PAGE_BYTES, chunks),
-    );
+    await this.#trafficOf(id).run(() => {
+      permit();
+      return this.#writePages(this.#present(id), offset / PAGE_BYTES, (offset + length) / PAGE_BYTES, chunks);
+    });
   }
 
-  async clear(id: number, offset: number, length: number): Promise<void> {
+  async clear(id: number, offset: number, length: number, permit: () => void = () => {}): Promise<void> {
     const start = offset / PAGE_BYTES;
     const end = start + length / PAGE_BYTES;
-    await this.#trafficOf(id).run(() => this.#state.commit([{ kind: "pages-cleared", volume: id, start, end }]));
+    await this.#trafficOf(id).run(() => {
+      permit();
+      return this.#state.commit([{ kind: "pages-cleared", volume: id, start, end }]);
+    });
   }
 
   /**
-   * Runs `commit` at an instant at which none of these volumes has a write under way. Frozen twins committed there belong
-   * to one instant, whatever is written meanwhile.
+   * Runs `decide` at an instant at which none of the volumes has a write under way: frozen twins committed there belong to
+   * one instant, whatever is written meanwhile. The wait may be long, so `volumes` is asked again after it, and what
+   * `decide` checks and commits without an `await` between is one step.
    */
-  async atRest<T>(ids: readonly number[], commit: () => Promise<T>): Promise<T> {
-    const all = [...new Set(ids)].map((id) => this.#trafficOf(id));
-    const open = await Traffic.closeGates(all);
-    try {
-      await Promise.all(all.map((traffic) => traffic.untilIdle()));
-      for (const id of ids) this.#present(id);
-      for (const id of ids) this.#layers.delete(id);
-      return await commit();
-    } finally {
-      open();
+  async atRest<T>(volumes: () => readonly number[], decide: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const gated = new Set(volumes().map((id) => this.#trafficOf(id)));
+      const open = await Traffic.closeGates([...gated]);
+      try {
+        await Promise.all([...gated].map((traffic) => traffic.untilIdle()));
+        const ids = volumes();
+        if (!ids.every((id) => gated.has(this.#trafficOf(id)))) continue;
+        const decided = decide();
+        for (const id of ids) this.#layers.delete(id);
+        return await decided;
+      } finally {
+        open();
+      }
     }
   }
 
@@ -146,9 +158,12 @@ export class DiskStore {
       this.#layers.delete(id);
       this.#traffic.delete(id);
     }
+    // Listed first: a layer that is begun later is in neither list. Settled after: a deletion that a crash undoes needs its data.
+    const names = await readdir(this.#folder);
     const live = this.#state.volumes.liveSources();
     for (const { id } of this.#layers.values()) live.add(id);
-    for (const name of await readdir(this.#folder)) {
+    await this.#state.settled();
+    for (const name of names) {
       const id = Number(/^(\d+)\.layer$/.exec(name)?.[1] ?? Number.NaN);
       if (Number.isNaN(id) || live.has(id)) continue;
       await this.#files.forget(this.#layerFile(id).path);
@@ -171,7 +186,8 @@ export class DiskStore {
     });
     await Promise.all(writes);
     const fresh = pieces.filter((piece) => piece.fresh);
-    if (fresh.length === 0) return;
+    // Pages written over earlier ones need no entry, but the entry of the earlier ones may still be on its way.
+    if (fresh.length === 0) return this.#state.settled();
     await this.#state.commit(
       fresh.map(({ start: from, end: to, at }) => ({
         kind: "pages-written",

@@ -42,6 +42,10 @@ export class VolumeTable {
     return this.#volumes.get(id);
   }
 
+  all(): Volume[] {
+    return [...this.#volumes.values()];
+  }
+
   image(source: number): ImageDefinition | undefined {
     return this.#images.get(source)?.image;
   }

@@ -6,6 +6,7 @@ import { keep, type Resource } from "../arm/resources.ts";
 import { resourceId } from "../arm/target.ts";
 import type { World } from "../arm/world.ts";
 import { CLASSIC_ACCOUNTS, CLASSIC_DOMAINS, CLASSIC_VMS } from "../classic/classic-arm.ts";
+import { GIB } from "../compute/disk-model.ts";
 import { FaultPlan } from "../faults/fault-plan.ts";
 import type { Entry } from "../state/entry.ts";
 import { type BuiltImage, type BuiltImages, buildImages, imageOf } from "./estate-images.ts";
@@ -86,10 +87,15 @@ function classicEntries(
   world: World,
   id: (provider: string, type: string, own: string) => string,
   location: string,
-  { name, cloudService, storageAccount, os }: EstateGroup["classicMachines"][number],
+  { name, cloudService, storageAccount, os, dataDisksGiB }: EstateGroup["classicMachines"][number],
   image: BuiltImage,
 ): Entry[] {
   const volume = world.disks.newId();
+  const data = dataDisksGiB.map((gib, lun) => ({
+    volume: world.disks.newId(),
+    blob: `${name}-data-${lun}.vhd`,
+    sizeBytes: gib * GIB,
+  }));
   const accountId = id("Microsoft.ClassicStorage", CLASSIC_ACCOUNTS.split("/")[1] ?? "", storageAccount);
   const domainId = id("Microsoft.ClassicCompute", CLASSIC_DOMAINS.split("/")[1] ?? "", cloudService);
   return [
@@ -99,6 +105,7 @@ function classicEntries(
       sizeBytes: image.sizeBytes,
       ...(image.source === undefined ? {} : { from: image.source }),
     },
+    ...data.map(({ volume: own, sizeBytes }): Entry => ({ kind: "volume-created", id: own, sizeBytes })),
     keep({ id: accountId, location, properties: {}, inner: {} }),
     keep({
       id: domainId,
@@ -119,7 +126,7 @@ function classicEntries(
         domain: cloudService,
         agentVersion: "2.7.41491.1176",
         account: { id: accountId, name: storageAccount },
-        disks: [{ blob: `${name}-os.vhd`, volume }],
+        disks: [{ blob: `${name}-os.vhd`, volume }, ...data.map(({ blob, volume: own }) => ({ blob, volume: own }))],
       },
     }),
   ];

@@ -8,6 +8,9 @@ const IMAGES = {
   "windows-2022": { generated: { seed: "windows-2022", sizeGiB: 8, allocatedMiB: 320 } },
 };
 
+/** What a vault that lasts should ask of the keys it depends on. */
+const PROTECTED_KEYS = { softDelete: true, purgeProtection: true };
+
 /** Just under 2 GiB of content in all, much of it shared by relatives, so that first backups take seconds. */
 export function defaultEstate(): EstateInput {
   return {
@@ -68,6 +71,7 @@ export function defaultEstate(): EstateInput {
       },
     ],
     images: IMAGES,
+    keyVault: PROTECTED_KEYS,
   };
 }
 
@@ -93,5 +97,6 @@ export function bigEstate(machines = 1000): EstateInput {
       },
     ],
     images: IMAGES,
+    keyVault: PROTECTED_KEYS,
   };
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
 import { faultRuleSchema } from "../faults/fault-plan.ts";
 import { principalSchema } from "../identity/principals.ts";
+import { keyVaultSchema } from "../keys/key-store.ts";
 import { workloadSchema } from "../life/workload.ts";
 
 const generated = z.strictObject({
@@ -47,6 +48,8 @@ const classicVmSchema = z.strictObject({
   storageAccount: z.string().regex(/^[a-z0-9]{3,24}$/),
   os: z.enum(["Windows", "Linux"]).default("Windows"),
   image: z.string(),
+  /** Empty disks besides the one with the operating system. */
+  dataDisksGiB: z.array(z.number().int().min(1)).default([]),
 });
 
 const groupSchema = z.strictObject({
@@ -80,6 +83,8 @@ export const estateSchema = z.strictObject({
       restorePointsPerVm: z.number().int().positive().default(500),
     })
     .prefault({}),
+  /** How the key vault protects deleted keys; a key tells it as its recovery level. */
+  keyVault: keyVaultSchema.prefault({}),
   life: z
     .strictObject({ enabled: z.boolean().default(true), tickMs: z.number().int().min(10).default(1000) })
     .prefault({}),

@@ -1,5 +1,5 @@
-// The control endpoint, for people and tests: faults, token keys, the life of the machines, machine conditions, the clock
-// of a run, and how to reach everything. Not part of Azure; loopback only, without a token.
+// The control endpoint, for people and tests: faults, token keys, the life of the machines, what their guests write, machine
+// conditions, all state, and how to reach everything. Not part of Azure; loopback only, without a token.
 import { z } from "zod";
 import { keep } from "../arm/resources.ts";
 import type { World } from "../arm/world.ts";
@@ -8,8 +8,10 @@ import { AzureError } from "../http/azure-error.ts";
 import { type Answer, type Call, json, jsonBody } from "../http/call.ts";
 import type { Surface } from "../http/pipeline.ts";
 import type { SigningKeys } from "../identity/signing-keys.ts";
+import { trimGuestPages, writeGuestPages } from "../life/guest-writes.ts";
 import type { Life } from "../life/life.ts";
 import { workloadSchema } from "../life/workload.ts";
+import { inventoryOf } from "../state/inventory.ts";
 import { FaultPlan, faultRuleSchema } from "./fault-plan.ts";
 
 export interface ControlParts {
@@ -57,6 +59,9 @@ const ROUTES: Readonly<Record<string, Work>> = {
     await world.state.commit([keep(vmAsResource({ ...vm, inner: { ...vm.inner, ...given } }))]);
     return json(200, { id: vm.id, ...asVm(world.resources.get(id)).inner });
   },
+  "GET state": async ({ world }) => json(200, inventoryOf(world.state)),
+  "PUT guest-pages": ({ world }, call) => writeGuestPages(world, call),
+  "DELETE guest-pages": ({ world }, call) => trimGuestPages(world, call),
   "POST checkpoint": async ({ world }) => {
     await world.state.rewriteJournal();
     return json(200, { journalBytes: world.state.journalBytes });

@@ -23,7 +23,7 @@ export interface Call {
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string | number>>;
-  readonly body?: Buffer | string | AsyncIterable<Buffer>;
+  readonly body?: Buffer | string | AsyncIterable<Buffer> | undefined;
 }
 
 export function callOf(request: IncomingMessage): Call {

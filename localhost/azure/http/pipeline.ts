@@ -1,6 +1,9 @@
-// The way of every request, for every surface: authenticate → route → inject faults → handle → write the answer or error.
+// The way of every request, for every surface: authenticate → route → inject faults → handle → settle → write the answer or
+// error. Nothing of an answer is sent before all that it may have seen survives SIGKILL (`settled`).
 // A surface (ARM, the data of disks, tokens, keys, the control endpoint) says how it does its steps; the order is here only.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import type { Fault } from "../faults/fault-plan.ts";
 import { AzureError } from "./azure-error.ts";
@@ -35,7 +38,14 @@ export interface PipelineLog {
   defect(message: string): void;
 }
 
-export function requestListener(surfaces: readonly Surface[], faults: FaultSource, log: PipelineLog) {
+export interface PipelineParts {
+  readonly faults: FaultSource;
+  readonly log: PipelineLog;
+  /** Resolves when everything committed so far is durable. */
+  readonly settled: () => Promise<void>;
+}
+
+export function requestListener(surfaces: readonly Surface[], { faults, log, settled }: PipelineParts) {
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const call = callOf(request);
     const surface = surfaces.find((one) => one.claims(call)) ?? (surfaces.at(-1) as Surface);
@@ -46,10 +56,15 @@ export function requestListener(surfaces: readonly Surface[], faults: FaultSourc
     } catch (thrown) {
       answer = surface.refusal(call, asAzureError(thrown, call, log));
     }
-    await send(call, response, answer, injected).catch((thrown: unknown) => {
-      if (!response.destroyed && !(thrown instanceof AzureError)) log.defect(defectOf(call, thrown)); // else the client went away
-      response.destroy();
+    await settled().catch((thrown: unknown) => {
+      answer = surface.refusal(call, asAzureError(thrown, call, log));
     });
+    await send(call, response, { ...answer, body: settledPieces(answer.body, settled) }, injected).catch(
+      (thrown: unknown) => {
+        if (!isHangUp(thrown)) log.defect(defectOf(call, thrown));
+        response.destroy();
+      },
+    );
   };
 }
 
@@ -91,6 +106,12 @@ function asAzureError(thrown: unknown, call: Call, log: PipelineLog): AzureError
   return new AzureError(500, "InternalServerError", "The simulated Azure met an internal error; see its log.");
 }
 
+/** Whoever reads or feeds the body went away, or what it is made of was deleted meanwhile. */
+function isHangUp(thrown: unknown): boolean {
+  const code = (thrown as NodeJS.ErrnoException).code ?? "";
+  return thrown instanceof AzureError || ["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET", "EPIPE"].includes(code);
+}
+
 /** Without the query: it may hold a signature. */
 function defectOf(call: Call, thrown: unknown): string {
   return `${call.method} ${call.url.split("?")[0]}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`;
@@ -105,26 +126,51 @@ async function send(call: Call, response: ServerResponse, answer: Answer, inject
     response.setHeader("x-ms-client-request-id", call.headers["x-ms-client-request-id"]);
   response.setHeader("x-ms-request-id", call.requestId);
   const { body } = answer;
-  const length = typeof body === "string" ? Buffer.byteLength(body) : Buffer.isBuffer(body) ? body.length : undefined;
-  const lengthHeader = length === undefined || answer.status === 204 ? {} : { "Content-Length": length };
-  response.writeHead(answer.status, { ...lengthHeader, ...answer.headers });
-  if (injected.some(({ kind }) => kind === "truncate")) return truncate(response, body);
-  if (body === undefined || call.method === "HEAD" || typeof body === "string" || Buffer.isBuffer(body)) {
-    response.end(call.method === "HEAD" ? undefined : body);
-    return;
+  const isWhole = body === undefined || typeof body === "string" || Buffer.isBuffer(body);
+  const lengthHeader =
+    isWhole && body !== undefined && answer.status !== 204 ? { "Content-Length": Buffer.byteLength(body) } : {};
+  const headers = { ...lengthHeader, ...answer.headers };
+  response.writeHead(answer.status, headers);
+  if (injected.some(({ kind }) => kind === "truncate")) return truncate(response, answer, lengthIn(headers));
+  if (call.method === "HEAD") response.end();
+  else if (isWhole) response.end(body);
+  else {
+    response.flushHeaders();
+    await pipeline(Readable.from(body, { objectMode: true }), response);
   }
-  for await (const chunk of body) {
-    if (!response.write(chunk)) await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
-    if (response.destroyed) return;
-  }
-  response.end();
 }
 
-/** Sends a part of the body and hangs up. */
-async function truncate(response: ServerResponse, body: Answer["body"]): Promise<void> {
-  const bytes = typeof body === "string" ? Buffer.from(body) : Buffer.isBuffer(body) ? body : Buffer.alloc(0);
-  await new Promise<void>((resolve) =>
-    response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => resolve()),
-  );
+function lengthIn(headers: Answer["headers"]): number | undefined {
+  const [, length] = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "content-length") ?? [];
+  return length === undefined ? undefined : Number(length);
+}
+
+/** A streamed body is read from the state as it goes, so each piece has to settle before it is sent. */
+function settledPieces(body: Answer["body"], settled: () => Promise<void>): Answer["body"] {
+  if (body === undefined || typeof body === "string" || Buffer.isBuffer(body)) return body;
+  return (async function* () {
+    for await (const piece of body) {
+      await settled();
+      yield piece;
+    }
+  })();
+}
+
+/** Sends half of the body (of a stream of unknown length, half of its first piece) and hangs up. */
+async function truncate(response: ServerResponse, { body }: Answer, length: number | undefined): Promise<void> {
+  response.flushHeaders();
+  let left = length === undefined ? undefined : Math.floor(length / 2);
+  for await (const piece of piecesOf(body)) {
+    const part = piece.subarray(0, left ?? Math.floor(piece.length / 2));
+    await new Promise<void>((resolve) => response.write(part, () => resolve()));
+    left = left === undefined ? 0 : left - part.length;
+    if (left === 0 || response.destroyed) break;
+  }
   response.destroy();
+}
+
+async function* piecesOf(body: Answer["body"]): AsyncGenerator<Buffer> {
+  if (typeof body === "string") yield Buffer.from(body);
+  else if (Buffer.isBuffer(body)) yield body;
+  else if (body !== undefined) yield* body;
 }

@@ -49,6 +49,11 @@ export function mayDo(principal: Principal, action: string, resourceId: string):
   return principal.roles.some(({ role, scope }) => isWithin(resourceId, scope) && roleAllows(role, action));
 }
 
+/** Whether a caller has any role at, above or below a scope: then it is listed for them. */
+export function hasRoleIn(principal: Principal, scope: string): boolean {
+  return principal.roles.some((held) => isWithin(scope, held.scope) || isWithin(held.scope, scope));
+}
+
 /** Whether an id is a scope or lies below it. */
 export function isWithin(id: string, scope: string): boolean {
   const [lower, above] = [id.toLowerCase(), scope.toLowerCase()];

@@ -1,45 +1,25 @@
-// Key Vault's keys, as far as the official client needs to protect other keys: create, versions, rotate, disable, wrap and
-// unwrap. The vault is this socket itself (`<origin>/keys/…`). Key material lives in the data folder's journal.
-import {
-  constants,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-  privateDecrypt,
-  publicEncrypt,
-  randomBytes,
-} from "node:crypto";
-import { promisify } from "node:util";
+// Key Vault's keys over HTTP, as far as the official client needs to protect other keys: create, versions, rotate, disable,
+// delete, recover, purge, wrap and unwrap. The vault is this socket itself (`<origin>/keys/…`). Key material lives in the
+// data folder's journal.
+import { constants, createPrivateKey, createPublicKey, privateDecrypt, publicEncrypt } from "node:crypto";
 import { z } from "zod";
 import { AzureError } from "../http/azure-error.ts";
 import { type Answer, type Call, json, jsonBody } from "../http/call.ts";
 import type { Route, Surface } from "../http/pipeline.ts";
 import type { Principal } from "../identity/principals.ts";
 import type { Tokens } from "../identity/tokens.ts";
-import type { AzureState } from "../state/azure-state.ts";
+import type { Deletion, KeyStore, KeyVersion } from "./key-store.ts";
 
 export interface KeysParts {
-  readonly state: AzureState;
+  readonly store: KeyStore;
   readonly tokens: Tokens;
   readonly tenant: string;
-  readonly now: () => number;
-}
-
-interface KeyVersion {
-  readonly version: string;
-  readonly pem: string;
-  readonly enabled: boolean;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  readonly tags?: Record<string, string> | undefined;
 }
 
 const AUDIENCE = "https://vault.azure.net";
-const KEY = "vault-key/";
-/** A tag on a key that says how it can come back after it was deleted, as Azure spells it: no vault here is protected. */
-const RECOVERY_TAG = "simulated-recovery-level";
 const OPERATIONS = ["encrypt", "decrypt", "wrapKey", "unwrapKey"];
-const makeKeyPair = promisify(generateKeyPair);
+/** `2015-06-01`, `2016-10-01`, `7.0` to `7.6` with their previews, and dates again from 2025 on. */
+const API_VERSION = /^(2015-06-01|2016-10-01|7\.[0-6](-preview(\.\d)?)?|202[5-7]-\d{2}-\d{2}(-preview)?)$/;
 
 const createSchema = z.looseObject({
   kty: z.enum(["RSA", "RSA-HSM"]),
@@ -58,7 +38,7 @@ type Work = (parts: KeysParts, call: Call) => Promise<Answer>;
 export function keysSurface(parts: KeysParts): Surface<Principal> {
   return {
     name: "keys",
-    claims: (call) => call.segments[0] === "keys",
+    claims: (call) => call.segments[0] === "keys" || call.segments[0] === "deletedkeys",
     authenticate: (call) => authenticate(parts, call),
     route: (call) => routeOf(parts, call),
     refusal: (_call, error) => {
@@ -88,107 +68,102 @@ async function authenticate({ tokens, tenant }: KeysParts, call: Call): Promise<
 }
 
 function routeOf(parts: KeysParts, call: Call): Route<Principal> {
-  const [, name, second, third] = call.segments;
-  const found = workFor(call.method, name, second, third);
-  if (call.query.get("api-version") === undefined)
-    throw new AzureError(400, "BadParameter", "The query parameter api-version is required.");
+  const found = call.segments[0] === "keys" ? keyWork(call) : deletedKeyWork(call);
+  const version = call.query.get("api-version");
+  if (version === undefined) throw new AzureError(400, "BadParameter", "The query parameter api-version is required.");
+  if (!API_VERSION.test(version))
+    throw new AzureError(
+      400,
+      "BadParameter",
+      `The specified version (${version}) is not recognized. Consider using the latest supported version (7.6).`,
+    );
   if (found === undefined) throw new AzureError(404, "NotFound", "The vault does not offer this operation.");
-  return { operation: `${call.method} keys/${found[0]}`, handle: (asked) => found[1](parts, asked) };
+  return { operation: `${call.method} ${found[0]}`, handle: (asked) => found[1](parts, asked) };
 }
 
-function workFor(
-  method: string,
-  name: string | undefined,
-  second: string | undefined,
-  third: string | undefined,
-): [string, Work] | undefined {
-  if (name === undefined) return method === "GET" ? ["list", listKeys] : undefined;
-  if (method === "POST" && second === "create") return ["create", createKey];
-  if (method === "POST" && second === "rotate") return ["rotate", rotateKey];
-  if (method === "GET" && second === "versions") return ["versions", listVersions];
-  if (method === "GET" && third === undefined) return ["get", getKey];
-  if (method === "PATCH" && third === undefined) return ["update", updateKey];
-  if (method === "DELETE" && second === undefined) return ["delete", deleteKey];
+function keyWork({ method, segments: [, name, second, third] }: Call): [string, Work] | undefined {
+  if (name === undefined) return method === "GET" ? ["keys/list", listKeys] : undefined;
+  if (method === "POST" && second === "create") return ["keys/create", createKey];
+  if (method === "POST" && second === "rotate") return ["keys/rotate", rotateKey];
+  if (method === "GET" && second === "versions") return ["keys/versions", listVersions];
+  if (method === "GET" && third === undefined) return ["keys/get", getKey];
+  if (method === "PATCH" && third === undefined) return ["keys/update", updateKey];
+  if (method === "DELETE" && second === undefined) return ["keys/delete", deleteKey];
   const operation = OPERATIONS.find((one) => one.toLowerCase() === third?.toLowerCase());
   return method === "POST" && operation !== undefined
-    ? [operation, (parts, call) => crypt(parts, call, operation)]
+    ? [`keys/${operation}`, (parts, call) => crypt(parts, call, operation)]
     : undefined;
 }
 
+function deletedKeyWork({ method, segments: [, name, second] }: Call): [string, Work] | undefined {
+  if (name === undefined) return method === "GET" ? ["deletedkeys/list", listDeletedKeys] : undefined;
+  if (method === "GET" && second === undefined) return ["deletedkeys/get", getDeletedKey];
+  if (method === "DELETE" && second === undefined) return ["deletedkeys/purge", purgeKey];
+  return method === "POST" && second === "recover" ? ["deletedkeys/recover", recoverKey] : undefined;
+}
+
 const getKey: Work = async (parts, call) =>
-  json(200, bundle(call, nameIn(call), versionOf(parts, nameIn(call), call.segments[2])));
+  json(200, bundle(parts, call, parts.store.version(nameIn(call), call.segments[2])));
 
 const createKey: Work = async (parts, call) => {
-  const body = await parsed(call, createSchema);
-  return json(
-    200,
-    bundle(
-      call,
-      nameIn(call),
-      await addVersion(parts, nameIn(call), body.key_size, body.attributes.enabled, body.tags),
-    ),
-  );
+  const { key_size: bits, attributes, tags } = await parsed(call, createSchema);
+  return json(200, bundle(parts, call, await parts.store.add(nameIn(call), bits, attributes.enabled, tags)));
 };
 
-const rotateKey: Work = async (parts, call) => {
-  const last = versionOf(parts, nameIn(call), undefined);
-  const bits = createPublicKey(last.pem).asymmetricKeyDetails?.modulusLength ?? 2048;
-  return json(200, bundle(call, nameIn(call), await addVersion(parts, nameIn(call), bits, true, last.tags)));
-};
+const rotateKey: Work = async (parts, call) => json(200, bundle(parts, call, await parts.store.rotate(nameIn(call))));
 
-const listKeys: Work = async ({ state }, call) => {
-  const names = [...state.documents()].flatMap(([key]) => (key.startsWith(KEY) ? [key.slice(KEY.length)] : []));
-  return json(200, {
-    value: names.map((name) => ({
-      kid: `${call.origin}/keys/${name}`,
-      attributes: attributesOf((state.document(KEY + name) as KeyVersion[])[0] as KeyVersion),
-    })),
-    nextLink: null,
-  });
+const listKeys: Work = async (parts, call) => {
+  const value = parts.store.names().map((name) => ({
+    kid: `${call.origin}/keys/${name}`,
+    attributes: attributesOf(parts, parts.store.version(name, undefined)),
+  }));
+  return json(200, { value, nextLink: null });
 };
 
 const listVersions: Work = async (parts, call) => {
-  const name = nameIn(call);
-  versionOf(parts, name, undefined);
-  return json(200, {
-    value: versionsOf(parts, name).map((version) => ({
-      kid: kidOf(call, name, version),
-      attributes: attributesOf(version),
-    })),
-    nextLink: null,
-  });
+  parts.store.version(nameIn(call), undefined);
+  const value = parts.store.versions(nameIn(call)).map((version) => ({
+    kid: kidOf(call, version),
+    attributes: attributesOf(parts, version),
+  }));
+  return json(200, { value, nextLink: null });
 };
 
 const updateKey: Work = async (parts, call) => {
-  const body = await parsed(call, updateSchema);
-  const name = nameIn(call);
-  const chosen = versionOf(parts, name, call.segments[2]);
-  const changed = {
-    ...chosen,
-    enabled: body.attributes.enabled ?? chosen.enabled,
-    tags: body.tags ?? chosen.tags,
-    updatedAt: parts.now(),
-  };
-  const value = versionsOf(parts, name).map((one) => (one.version === chosen.version ? changed : one));
-  await parts.state.commit([{ kind: "document", key: KEY + name, value }]);
-  return json(200, bundle(call, name, changed));
+  const { attributes, tags } = await parsed(call, updateSchema);
+  const to = { enabled: attributes.enabled, tags };
+  return json(200, bundle(parts, call, await parts.store.change(nameIn(call), call.segments[2], to)));
 };
 
 const deleteKey: Work = async (parts, call) => {
-  const name = nameIn(call);
-  const last = versionOf(parts, name, undefined);
-  await parts.state.commit([{ kind: "document-removed", key: KEY + name }]);
-  return json(200, {
-    recoveryId: `${call.origin}/deletedkeys/${name}`,
-    deletedDate: Math.floor(parts.now() / 1000),
-    ...bundle(call, name, last),
-  });
+  const { newest, deletion } = await parts.store.delete(nameIn(call));
+  return json(200, { ...deletionOf(call, nameIn(call), deletion), ...bundle(parts, call, newest) });
 };
+
+const listDeletedKeys: Work = async (parts, call) => {
+  const value = parts.store.deletedNames().map((name) => {
+    const { newest, deletion } = parts.store.deleted(name);
+    const attributes = attributesOf(parts, newest);
+    return { kid: `${call.origin}/keys/${name}`, attributes, ...deletionOf(call, name, deletion) };
+  });
+  return json(200, { value, nextLink: null });
+};
+
+const getDeletedKey: Work = async (parts, call) => {
+  const { newest, deletion } = parts.store.deleted(nameIn(call));
+  return json(200, { ...deletionOf(call, nameIn(call), deletion), ...bundle(parts, call, newest) });
+};
+
+const purgeKey: Work = async (parts, call) => {
+  await parts.store.purge(nameIn(call));
+  return { status: 204 };
+};
+
+const recoverKey: Work = async (parts, call) => json(200, bundle(parts, call, await parts.store.recover(nameIn(call))));
 
 async function crypt(parts: KeysParts, call: Call, operation: string): Promise<Answer> {
   const { alg, value } = await parsed(call, cryptSchema);
-  const name = nameIn(call);
-  const version = versionOf(parts, name, call.segments[2]);
+  const version = parts.store.version(nameIn(call), call.segments[2]);
   if (!version.enabled)
     throw new AzureError(403, "Forbidden", `Operation ${operation} is not allowed on a disabled key.`, {
       target: "KeyDisabled",
@@ -201,7 +176,7 @@ async function crypt(parts: KeysParts, call: Call, operation: string): Promise<A
       operation === "wrapKey" || operation === "encrypt"
         ? publicEncrypt({ key: createPublicKey(version.pem), padding, oaepHash }, bytes)
         : privateDecrypt({ key: createPrivateKey(version.pem), padding, oaepHash }, bytes);
-    return json(200, { kid: kidOf(call, name, version), value: result.toString("base64url") });
+    return json(200, { kid: kidOf(call, version), value: result.toString("base64url") });
   } catch {
     throw new AzureError(
       400,
@@ -211,75 +186,44 @@ async function crypt(parts: KeysParts, call: Call, operation: string): Promise<A
   }
 }
 
-async function addVersion(
-  { state, now }: KeysParts,
-  name: string,
-  bits: number,
-  enabled: boolean,
-  tags: Record<string, string> | undefined,
-): Promise<KeyVersion> {
-  if (!/^[0-9a-zA-Z-]{1,127}$/.test(name))
-    throw new AzureError(400, "BadParameter", `The request URI contains an invalid name: ${name}.`);
-  const { privateKey } = await makeKeyPair("rsa", { modulusLength: bits });
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  const version: KeyVersion = {
-    version: randomBytes(16).toString("hex"),
-    pem,
-    enabled,
-    tags,
-    createdAt: now(),
-    updatedAt: now(),
-  };
-  const older = (state.document(KEY + name) as KeyVersion[] | undefined) ?? [];
-  await state.commit([{ kind: "document", key: KEY + name, value: [version, ...older] }]);
-  return version;
-}
-
-function versionsOf({ state }: KeysParts, name: string): KeyVersion[] {
-  return (state.document(KEY + name) as KeyVersion[] | undefined) ?? [];
-}
-
-function versionOf(parts: KeysParts, name: string, wanted: string | undefined): KeyVersion {
-  const versions = versionsOf(parts, name);
-  const found =
-    wanted === undefined || wanted === ""
-      ? versions[0]
-      : versions.find(({ version }) => version === wanted.toLowerCase());
-  if (found === undefined)
-    throw new AzureError(
-      404,
-      "KeyNotFound",
-      `A key with (name/id) ${name}${wanted === undefined ? "" : `/${wanted}`} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command.`,
-    );
-  return found;
-}
-
-function bundle(call: Call, name: string, version: KeyVersion) {
+function bundle(parts: KeysParts, call: Call, version: KeyVersion) {
   const { n, e } = createPublicKey(version.pem).export({ format: "jwk" });
   const key = {
-    kid: kidOf(call, name, version),
+    kid: kidOf(call, version),
     kty: "RSA",
     key_ops: ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"],
     n,
     e,
   };
-  return { key, attributes: attributesOf(version), ...(version.tags === undefined ? {} : { tags: version.tags }) };
+  const { tags } = version;
+  return { key, attributes: attributesOf(parts, version), ...(tags === undefined ? {} : { tags }) };
 }
 
-function attributesOf({ enabled, createdAt, updatedAt, tags }: KeyVersion) {
-  const seconds = (ms: number) => Math.floor(ms / 1000);
+function attributesOf({ store }: KeysParts, { enabled, createdAt, updatedAt }: KeyVersion) {
   return {
     enabled,
     created: seconds(createdAt),
     updated: seconds(updatedAt),
-    recoveryLevel: tags?.[RECOVERY_TAG] ?? "Purgeable",
-    recoverableDays: 0,
+    ...store.recovery(),
     exportable: false,
   };
 }
 
-function kidOf(call: Call, name: string, { version }: KeyVersion): string {
-  return `${call.origin}/keys/${name}/${version}`;
+function deletionOf(call: Call, name: string, deletion: Deletion | undefined) {
+  if (deletion === undefined) return {};
+  return {
+    recoveryId: `${call.origin}/deletedkeys/${name}`,
+    deletedDate: seconds(deletion.deletedAt),
+    scheduledPurgeDate: seconds(deletion.purgedAt),
+  };
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
+function kidOf(call: Call, { version }: KeyVersion): string {
+  return `${call.origin}/keys/${nameIn(call)}/${version}`;
 }
 
 function nameIn(call: Call): string {

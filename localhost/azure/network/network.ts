@@ -1,4 +1,5 @@
-// Networks as far as virtual machines need them: resources that keep what they are given. Nothing is routed.
+// Networks as far as virtual machines need them: resources that keep what they are given, and stay while they are used.
+// Nothing is routed.
 import { z } from "zod";
 import { locationSchema } from "../arm/location.ts";
 import { drop, keep, type Resource, render } from "../arm/resources.ts";
@@ -15,15 +16,17 @@ import {
   type World,
 } from "../arm/world.ts";
 import { json } from "../http/call.ts";
-
-export const NETWORKS = "Microsoft.Network/virtualNetworks";
-export const INTERFACES = "Microsoft.Network/networkInterfaces";
-const KEPT_AS_GIVEN = [
-  NETWORKS,
+import {
+  ADDRESSES,
   INTERFACES,
-  "Microsoft.Network/networkSecurityGroups",
-  "Microsoft.Network/publicIPAddresses",
-];
+  NETWORKS,
+  refuseDanglingReferences,
+  refuseLostSubnets,
+  refuseWhileUsed,
+  SECURITY_GROUPS,
+} from "./references.ts";
+
+const KEPT_AS_GIVEN = [NETWORKS, INTERFACES, SECURITY_GROUPS, ADDRESSES];
 
 const schema = z.looseObject({
   location: locationSchema,
@@ -62,20 +65,32 @@ function routesOf(type: string): ArmRoutes {
     [`DELETE ${key}/{}`]: async (world, request) => {
       const found = world.resources.find(request.id);
       if (found === undefined) return { status: 204 };
+      refuseWhileUsed(world, found);
       return accepted(world, [drop(found.id)], begin(world, request, found.location, "operations"));
     },
   };
 }
 
 const put: ArmHandler = async (world, request) => {
-  const body = await bodyOf(request, schema);
+  const body = bodyOf(request, schema);
   const existing = world.resources.find(request.id);
   checkEtag(request, existing);
+  const { virtualMachine: _notTheirs, ...properties } = body.properties;
+  refuseDanglingReferences(world, request.id, properties);
+  if (existing !== undefined && properties.subnets !== undefined)
+    refuseLostSubnets(
+      world,
+      existing,
+      properties.subnets.map(({ name }) => name),
+    );
+  // Whose interface it is only machines decide.
+  const owner = existing?.properties.virtualMachine;
   const operation = begin(world, request, body.location, "operations");
   const resource: Resource = {
     ...existing,
     ...body,
     id: existing?.id ?? request.id,
+    properties: { ...properties, ...(owner === undefined ? {} : { virtualMachine: owner }) },
     inner: {},
     busyUntil: operation.doneAt,
   };

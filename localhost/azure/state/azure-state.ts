@@ -1,6 +1,9 @@
 // All state of the simulated Azure: JSON documents by key (resources, operations, grants) and the disks' volumes.
-// One way to change it: `commit` a list of entries. Memory changes at once and together; the promise resolves when the
-// journal holds them, and only then may a client be told. Opening replays the journal and shortens a long one.
+// One way to change it: `commit` a list of entries. Memory changes at once and together, so a check and the commit that
+// follows it without an `await` between them are one step. The promise resolves when the journal holds the entries.
+// Nobody may be told of state that the journal does not hold yet: whoever tells (the pipeline, for every answer and every
+// piece of a body) first awaits `settled`. The journal keeps the order of commits, so all that was seen is then durable.
+// Opening replays the journal and shortens a long one.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
@@ -54,13 +57,18 @@ export class AzureState {
   }
 
   commit(entries: readonly Entry[]): Promise<void> {
-    if (this.#journal === undefined) throw new HoldfastFailure("unavailable", "StateClosed", "The state is closed");
+    if (this.#journal === undefined) throw closed();
     for (const entry of entries) this.#apply(entry);
     return this.#journal.append(encodeEntries(entries));
   }
 
+  /** Resolves when everything committed so far survives the death of this process. */
+  settled(): Promise<void> {
+    return this.#journal?.settled() ?? Promise.reject(closed());
+  }
+
   async rewriteJournal(): Promise<void> {
-    await this.#journal?.rewrite(this.#frames());
+    await this.#journal?.rewrite(() => this.#frames());
   }
 
   async close(): Promise<void> {
@@ -97,6 +105,10 @@ export class AzureState {
     yield* this.volumes.entries();
     for (const [key, value] of this.#documents) yield { kind: "document", key, value };
   }
+}
+
+function closed(): HoldfastFailure {
+  return new HoldfastFailure("unavailable", "StateClosed", "The state is closed");
 }
 
 /** Two processes on one folder would destroy it: the folder names its owner, and a living owner keeps others out. */

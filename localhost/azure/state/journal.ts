@@ -1,6 +1,7 @@
 // The journal of everything the simulated Azure has acknowledged: one append-only file of frames, each written whole
 // or not at all as far as a reader can tell (length + CRC). Appends that wait while a write is under way go out together.
-// It promises: a frame whose `append` has resolved is in the kernel, so SIGKILL cannot lose it (a power cut can).
+// It promises: a frame whose `append` has resolved is in the kernel, so SIGKILL cannot lose it (a power cut can), and so is
+// every frame appended before it.
 // `rewrite` replaces the file by a shorter one that says the same; the generation in the name decides which one counts.
 
 import type { FileHandle } from "node:fs/promises";
@@ -10,6 +11,7 @@ import { crc32 } from "node:zlib";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 
 const HEADER_BYTES = 8;
+const NO_FRAME = Buffer.alloc(0);
 const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 const READ_BYTES = 4 * 1024 * 1024;
 const NAME = /^state-(\d+)\.journal$/;
@@ -27,6 +29,7 @@ export class Journal {
   #size: number;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #renewal: (() => Iterable<Buffer>) | undefined;
   #broken: unknown;
 
   private constructor(folder: string, file: FileHandle, generation: number, size: number) {
@@ -55,22 +58,46 @@ export class Journal {
   /** Resolves when the kernel has the frame. After a failed write nothing more is taken: what is on disk is unknown. */
   append(payload: Buffer): Promise<void> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
-    const done = new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ frame: frameOf(payload), resolve, reject });
-    });
+    const done = this.#wait(frameOf(payload));
     this.#writing ??= this.#drain();
     return done;
   }
 
-  /** Writes `payloads` as the whole content of the next generation, then forgets this one. Nothing may append meanwhile. */
-  async rewrite(payloads: Iterable<Buffer>): Promise<void> {
+  /** Resolves when the kernel has everything appended so far; at once when nothing is under way. */
+  settled(): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    return this.#writing === undefined ? Promise.resolve() : this.#wait(NO_FRAME);
+  }
+
+  /**
+   * Writes `payloads()` as the whole content of the next generation, then forgets this one. The list is made at one instant
+   * and has to say everything appended until then, so what still waits to be written need not be written any more.
+   */
+  rewrite(payloads: () => Iterable<Buffer>): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    this.#renewal = payloads;
+    const done = this.#wait(NO_FRAME);
+    this.#writing ??= this.#drain();
+    return done;
+  }
+
+  async close(): Promise<void> {
     await this.#writing;
+    await this.#file.close();
+  }
+
+  #wait(frame: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ frame, resolve, reject });
+    });
+  }
+
+  async #replace(frames: readonly Buffer[]): Promise<void> {
     const next = pathOf(this.#folder, this.#generation + 1);
     const file = await open(`${next}.new`, "w+", 0o600);
     let size = 0;
-    for (const payload of payloads) {
-      const frame = frameOf(payload);
-      await file.write(frame, 0, frame.length, size);
+    for (const frame of frames) {
+      await writeWhole(file, frame, size);
       size += frame.length;
     }
     await file.sync();
@@ -82,19 +109,15 @@ export class Journal {
     this.#size = size;
   }
 
-  async close(): Promise<void> {
-    await this.#writing;
-    await this.#file.close();
-  }
-
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
+      const renewal = this.#renewal;
       this.#waiting = [];
+      this.#renewal = undefined;
       try {
-        const bytes = group.length === 1 ? (group[0] as Waiting).frame : Buffer.concat(group.map(({ frame }) => frame));
-        await writeWhole(this.#file, bytes, this.#size);
-        this.#size += bytes.length;
+        if (renewal !== undefined) await this.#replace(Array.from(renewal(), frameOf));
+        else await this.#write(group.map(({ frame }) => frame));
         for (const { resolve } of group) resolve();
       } catch (cause) {
         this.#broken = cause;
@@ -102,6 +125,12 @@ export class Journal {
       }
     }
     this.#writing = undefined;
+  }
+
+  async #write(frames: readonly Buffer[]): Promise<void> {
+    const bytes = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
+    await writeWhole(this.#file, bytes, this.#size);
+    this.#size += bytes.length;
   }
 }
 

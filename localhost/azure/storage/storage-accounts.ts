@@ -38,7 +38,7 @@ export const storageRoutes: ArmRoutes = {
   [`GET ${ACCOUNT}`]: listOf(STORAGE_ACCOUNTS, showAccount),
   [`GET ${ACCOUNT}/{}`]: (world, request) => json(200, showAccount(world, world.resources.get(request.id))),
   [`PUT ${ACCOUNT}/{}`]: async (world, request) => {
-    const body = await bodyOf(request, accountSchema);
+    const body = bodyOf(request, accountSchema);
     const existing = world.resources.find(request.id);
     checkEtag(request, existing);
     checkName(world, nameOf(request.id), request.id);
@@ -56,7 +56,7 @@ export const storageRoutes: ArmRoutes = {
     return json(200, showAccount(world, account));
   },
   [`PATCH ${ACCOUNT}/{}`]: async (world, request) => {
-    const { sku, tags, properties } = await bodyOf(request, patchSchema);
+    const { sku, tags, properties } = bodyOf(request, patchSchema);
     const account = world.resources.get(request.id);
     const changed = {
       ...account,
@@ -85,7 +85,7 @@ export const storageRoutes: ArmRoutes = {
     });
   },
   "POST microsoft.storage/checknameavailability": async (world, request) => {
-    const { name } = await bodyOf(request, nameSchema);
+    const { name } = bodyOf(request, nameSchema);
     try {
       checkName(world, name, undefined);
       return json(200, { nameAvailable: true });
@@ -110,7 +110,7 @@ export function storageKeyOf(accountName: string): string {
 }
 
 const putBlobService: ArmHandler = async (world, request) => {
-  const { properties } = await bodyOf(request, blobServiceSchema);
+  const { properties } = bodyOf(request, blobServiceSchema);
   const account = world.resources.get(parentId(request.id));
   const inner = {
     ...account.inner,

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { diskChoice, instant, machineKind } from "./fields.ts";
+import { weeklyRule } from "./policy-row.ts";
 import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
 
@@ -15,14 +16,7 @@ const body = z.object({
   /** Names the item's points in the vault's archive; made from the machine's id and never changed. */
   archiveItem: z.string(),
   policy: z.string().nullable(),
-  state: z.enum([
-    "IRPending",
-    "Protected",
-    "ProtectionError",
-    "ProtectionStopped",
-    "ProtectionPaused",
-    "BackupsSuspended",
-  ]),
+  state: z.enum(["IRPending", "Protected", "ProtectionError", "ProtectionStopped", "BackupsSuspended"]),
   /** Null while a job that enables protection has not come to an end. */
   protectedAt: instant.nullable(),
   disks: diskChoice,
@@ -39,6 +33,12 @@ const body = z.object({
   lastPointAt: instant.nullable(),
   /** Set while the item is soft-deleted. */
   deletedAt: instant.nullable(),
+  /** When a soft-deleted item is gone for good: the vault's setting of the day it was deleted. */
+  purgeAt: instant.nullable(),
+  /** Its data is being removed, which nothing undoes. */
+  isPurging: z.boolean(),
+  /** The weekly rule that an earlier policy left behind, for as long as the present one has none. */
+  formerWeeklyRule: weeklyRule.nullable(),
   /** Why the backup extension is not in place, if it is not. */
   extensionNote: z.string().nullable(),
   /** The short job that changes the item now: one at a time. */
@@ -56,8 +56,16 @@ export const itemPlace = (vault: VaultKey, itemName: string): Place => ({
   key: itemName.toLowerCase(),
 });
 
-// A machine belongs to one vault: whoever inserts its row has it. Partition: subscription; key: the machine's id, lower case.
-const claim = z.object({ vault: z.string(), item: z.string() });
+// A machine belongs to one vault: whoever has its row has it. Partition: subscription; key: the machine's id, lower case.
+const claim = z.object({
+  vault: z.string(),
+  item: z.string(),
+  containerName: z.string(),
+  /** Who claimed it. */
+  job: z.string(),
+  /** False until the item stands: see src/control/claims.ts. */
+  isSettled: z.boolean(),
+});
 
 export type ClaimBody = z.infer<typeof claim>;
 

@@ -57,9 +57,34 @@ export async function replaceRow<Body>(
   held: Held<Body>,
   body: Body,
 ): Promise<boolean> {
+  return (await swapRow(tables, kind, held, body)) !== undefined;
+}
+
+/** Answers the row as it stands then, for the next swap; or undefined when it has changed since it was read. */
+export async function swapRow<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  held: Held<Body>,
+  body: Body,
+): Promise<Held<Body> | undefined> {
   try {
-    const { partition, key, etag } = held;
-    await tables.replace(kind.table, { partition, key, body }, etag);
+    const { partition, key } = held;
+    const etag = await tables.replace(kind.table, { partition, key, body }, held.etag);
+    return { partition, key, body, etag };
+  } catch (cause) {
+    if (isConflict(cause)) return undefined;
+    throw cause;
+  }
+}
+
+/** Answers false when the row has changed, or gone, since it was read. */
+export async function removeHeldRow<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  { partition, key, etag }: Held<Body>,
+): Promise<boolean> {
+  try {
+    await tables.remove(kind.table, partition, key, etag);
     return true;
   } catch (cause) {
     if (isConflict(cause)) return false;

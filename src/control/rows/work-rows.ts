@@ -19,7 +19,8 @@ export const phasePlace = (vault: VaultKey, item: string, name: "snapshot" | "tr
 const slot = z.object({ holder: z.string().nullable(), vault: z.string(), job: z.string(), since: instant });
 export type SlotBody = z.infer<typeof slot>;
 export const SLOT_ROWS: RowKind<SlotBody> = { table: "slots", schema: slot, noun: "slot" };
-export const slotPlace = (number: number): Place => ({ partition: "slices", key: String(number).padStart(3, "0") });
+export const SLOTS = "slices";
+export const slotPlace = (number: number): Place => ({ partition: SLOTS, key: String(number).padStart(3, "0") });
 
 // A policy's run at an instant. Inserted before the run is started, and the reason why it happens once.
 const occurrence = z.object({

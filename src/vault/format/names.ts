@@ -12,14 +12,15 @@
 
 import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
+import { type ItemId, isItemId } from "../../domain/item-id.ts";
 import { malformed } from "./binary.ts";
 
 /** 32 hex digits: 12 of milliseconds since 1970, 20 random ones. Sorts by time, and is never used twice. */
 export type TransferId = string & { readonly brand: "TransferId" };
 /** 16 random hex digits, unique within a transfer. */
 export type PackNumber = string & { readonly brand: "PackNumber" };
-/** Chosen by whoever protects something: 1-64 of a-z, 0-9 and inner hyphens. */
-export type ItemId = string & { readonly brand: "ItemId" };
+/** Chosen by whoever protects something. */
+export type { ItemId };
 /** 32 hex digits. */
 export type KeyId = string & { readonly brand: "KeyId" };
 
@@ -170,10 +171,6 @@ export function comparePoints(left: PointId, right: PointId): number {
 /** The order of names in listings: by bytes. All names here are ASCII, so code units do. */
 export function compareText(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
-}
-
-function isItemId(text: string): boolean {
-  return /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/.test(text) && !/^(?:con|prn|aux|nul|(?:com|lpt)[0-9])$/.test(text);
 }
 
 function invalidId(rule: string, text: string): HoldfastFailure {

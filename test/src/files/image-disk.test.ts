@@ -3,7 +3,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createImage, fixedVhdFooter, openImage } from "../../../src/files/image-disk.ts";
+import { fixedVhdFooter } from "../../../src/base/vhd-footer.ts";
+import { createImage, openImage } from "../../../src/files/image-disk.ts";
 
 const MiB = 1024 * 1024;
 

@@ -6,7 +6,8 @@ import type { Vault } from "../../../src/vault/open-vault.ts";
 import type { PackSet } from "../../../src/vault/pack-set.ts";
 import { deletePoint } from "../../../src/vault/point-states.ts";
 import { abandonTransfer, beginTransfer } from "../../../src/vault/points.ts";
-import { type Actor, explore, type Outcome, Violation, type World } from "../../support/interleavings.ts";
+import { type Outcome, Violation } from "../../support/exploration.ts";
+import { type Actor, explore, type World } from "../../support/interleavings.ts";
 import {
   A,
   abandon,

@@ -65,18 +65,6 @@ describe("Resource Manager", () => {
     }
   });
 
-  it("wants an api-version that is one", async () => {
-    const ask = (query: string) =>
-      fetch(`${azure.origin}/subscriptions${query}`, { headers: { authorization: `Bearer ${token}` } }).then(
-        async (response) => [response.status, ((await response.json()) as { error?: { code: string } }).error?.code],
-      );
-    const token = await azure.token("owner");
-    expect(await ask("")).toEqual([400, "MissingApiVersionParameter"]);
-    expect(await ask("?api-version=latest")).toEqual([400, "InvalidApiVersionParameter"]);
-    expect(await ask("?api-version=1999-01-01")).toEqual([400, "NoRegisteredProviderFound"]);
-    expect(await ask("?Api-Version=2022-09-01-preview")).toEqual([200, undefined]);
-  });
-
   it("finds resources whatever the case of the path, and keeps its own spelling", async () => {
     const path = `/SUBSCRIPTIONS/${SUBSCRIPTION}/resourcegroups/DEMO/providers/microsoft.compute/VIRTUALMACHINES//WEB-01`;
     expect((await azure.arm("GET", path)).body).toMatchObject({

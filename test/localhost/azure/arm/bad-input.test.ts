@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GROUP, startTestAzure, type TestAzure } from "../support/azure.ts";
 
-// Bodies that a client got wrong in any way: never a defect of the simulator, always an error with a code.
+// Bodies that a client got wrong in any way: never a defect of the simulator, always an error with a code, and whatever was
+// refused has changed nothing at all.
 const COMPUTE = `${GROUP}/providers/Microsoft.Compute`;
 let azure: TestAzure;
 
@@ -105,21 +106,37 @@ const odd = fc.oneof(
   fc.integer(),
 );
 
+/** Sends a request and, if it is refused, compares all state with what it was before. */
+async function refusedWithoutTrace(send: () => ReturnType<TestAzure["arm"]>, about: string) {
+  const before = await azure.control("GET", "state");
+  const answer = await send();
+  expect(answer.status, about).toBeLessThan(500);
+  if (answer.status < 400) return answer;
+  expect(answer.code, about).toMatch(/^[A-Z]\w+$/);
+  expect(await azure.control("GET", "state"), about).toEqual(before);
+  return answer;
+}
+
 describe("bad input", () => {
-  it("is never a defect: every answer is a success or an error with a code", async () => {
+  it("is never a defect: every answer is a success, or an error with a code that leaves no trace", async () => {
+    let refused = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...REQUESTS),
         fc.array(fc.nat(5), { minLength: 0, maxLength: 5 }),
         odd,
         async ([method, path, body], place, value) => {
-          const answer = await azure.arm(method, path, JSON.stringify(mutated(body, place, value)) ?? "");
-          expect(answer.status).toBeLessThan(500);
-          if (answer.status >= 400) expect(answer.code).toMatch(/^[A-Z]\w+$/);
+          const text = JSON.stringify(mutated(body, place, value)) ?? "";
+          const { status } = await refusedWithoutTrace(
+            () => azure.arm(method, path, text),
+            `${method} ${path} ${text}`,
+          );
+          if (status >= 400) refused += 1;
         },
       ),
       { numRuns: 400 },
     );
+    expect(refused).toBeGreaterThan(100);
     expect(azure.defects).toEqual([]);
     for (const { id } of ((await azure.arm("GET", `${COMPUTE}/disks`)).body.value as { id: string }[]) ?? [])
       expect((await azure.arm("GET", id)).status).toBe(200);
@@ -137,11 +154,31 @@ describe("bad input", () => {
       "/subscriptions/x/y/z",
       "/nowhere",
     ]) {
-      const answer = await azure.arm("GET", path);
-      expect(answer.status, path).toBeGreaterThanOrEqual(400);
-      expect(answer.status, path).toBeLessThan(500);
-      expect(answer.code, path).toMatch(/^[A-Z]\w+$/);
+      for (const method of ["GET", "PATCH"]) {
+        const answer = await refusedWithoutTrace(() => azure.arm(method, path), path);
+        expect(answer.status, path).toBeGreaterThanOrEqual(400);
+      }
     }
     expect(azure.defects).toEqual([]);
   });
+
+  it("that is no JSON, too large, or of an unknown version is refused before anything is looked at", async () => {
+    for (const [method, path, body] of REQUESTS) {
+      const text = JSON.stringify(body);
+      const asked: [string, string, string, string][] = [
+        [path, text.slice(0, -1), "InvalidRequestContent", "cut short"],
+        [path, `${text}}`, "InvalidRequestContent", "one brace too many"],
+        [path, "\u0000", "InvalidRequestContent", "binary"],
+        [path, JSON.stringify({ ...body, more: "x".repeat(4 * 1024 * 1024) }), "RequestBodyTooLarge", "oversized"],
+        [`${path}?api-version=2031-01-01`, text, "NoRegisteredProviderFound", "of the future"],
+        [`${path}?api-version=1.0`, text, "InvalidApiVersionParameter", "not a date"],
+        [`${path}?api-version=`, text, "MissingApiVersionParameter", "without version"],
+      ];
+      for (const [where, what, code, about] of asked) {
+        const answer = await refusedWithoutTrace(() => azure.arm(method, where, what), `${method} ${path} ${about}`);
+        expect(answer.code, `${method} ${path} ${about}`).toBe(code);
+      }
+    }
+    expect(azure.defects).toEqual([]);
+  }, 60_000);
 });

@@ -257,11 +257,14 @@ describe("a disk behind a SAS, through the official client", () => {
     const disk = await azure.disk(MIB);
     const writer = client(await azure.sas(disk, "Write"));
     let waiting: Promise<unknown> | undefined;
-    await azure.disks.atRest([disk], async () => {
-      waiting = expect(writer.uploadPages(page(1), 0, PAGE)).rejects.toMatchObject({ statusCode: 409 });
-      await new Promise((resolve) => setTimeout(resolve, 100)); // the write must have arrived at the gate
-      await azure.state.commit([{ kind: "volume-deleted", id: disk }]);
-    });
+    await azure.disks.atRest(
+      () => [disk],
+      async () => {
+        waiting = expect(writer.uploadPages(page(1), 0, PAGE)).rejects.toMatchObject({ statusCode: 409 });
+        await new Promise((resolve) => setTimeout(resolve, 100)); // the write must have arrived at the gate
+        await azure.state.commit([{ kind: "volume-deleted", id: disk }]);
+      },
+    );
     await waiting;
   });
 

@@ -1,4 +1,4 @@
-import { PageBlobClient } from "@azure/storage-blob";
+import { ContainerClient, PageBlobClient } from "@azure/storage-blob";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GROUP, overPlainHttp, SUBSCRIPTION, startTestAzure, type TestAzure } from "../support/azure.ts";
 
@@ -14,9 +14,13 @@ afterAll(async () => {
   await azure.stop();
 });
 
-async function client(url: string, clientId = "owner"): Promise<PageBlobClient> {
+async function client<Client extends object = PageBlobClient>(
+  url: string,
+  clientId = "owner",
+  kind: new (url: string, credential: never, options: object) => Client = PageBlobClient as never,
+): Promise<Client> {
   const token = await azure.token(clientId, "https://storage.azure.com");
-  const blob = new PageBlobClient(url, undefined as never, { retryOptions: { maxTries: 1 } });
+  const blob = new kind(url, undefined as never, { retryOptions: { maxTries: 1 } });
   const inner = (blob as unknown as { storageClientContext: { pipeline: never } }).storageClientContext;
   overPlainHttp(inner as never, async () => token);
   return blob;
@@ -65,5 +69,31 @@ describe("a classic machine", () => {
     await expect(newer.getProperties()).rejects.toMatchObject({ statusCode: 404 });
     await expect(disk.delete()).rejects.toMatchObject({ statusCode: 409 });
     await expect((await client(disk.url, "reader")).getProperties()).rejects.toMatchObject({ statusCode: 403 });
+  });
+
+  it("has its disks and their snapshots listed, each with what it was marked with", async () => {
+    const disk = await client(`${azure.origin}/democlassic/vhds/classic-01-os.vhd`);
+    const { snapshot } = await disk.createSnapshot({ metadata: { job: "a & b" } });
+    await disk.createSnapshot();
+    const container = await client(`${azure.origin}/democlassic/vhds`, "owner", ContainerClient);
+    const listed = [];
+    for await (const blob of container.listBlobsFlat({
+      prefix: "classic-01",
+      includeSnapshots: true,
+      includeMetadata: true,
+    }))
+      listed.push(blob);
+    expect(listed.find((blob) => blob.snapshot === snapshot)).toMatchObject({
+      name: "classic-01-os.vhd",
+      metadata: { job: "a & b" },
+      properties: { contentLength: 2 * 1024 * MIB + 512, blobType: "PageBlob" },
+    });
+    expect(listed.at(-1)).toMatchObject({ name: "classic-01-os.vhd", snapshot: undefined });
+    const pages = [];
+    for await (const page of container.listBlobsFlat({ includeSnapshots: true }).byPage({ maxPageSize: 1 }))
+      pages.push(page.segment.blobItems.length);
+    expect(pages).toEqual(listed.map(() => 1));
+    const none = container.listBlobsFlat({ prefix: "other", includeSnapshots: true }).byPage();
+    expect((await none.next()).value.segment.blobItems).toEqual([]);
   });
 });

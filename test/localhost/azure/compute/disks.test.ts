@@ -140,6 +140,63 @@ describe("disks, through the official client", () => {
     await compute.snapshots.revokeAccess("demo", "diffed-2", POLL);
   });
 
+  it("are copied to another region only from one incremental snapshot to another", async () => {
+    const copyStart = (name: string, source: string, incremental = true) =>
+      compute.snapshots.createOrUpdate(
+        "demo",
+        name,
+        {
+          location: "northeurope",
+          incremental,
+          creationData: { createOption: "CopyStart", sourceResourceId: source },
+        },
+        POLL,
+      );
+    const snapshot = (name: string, incremental: boolean) =>
+      compute.snapshots.createOrUpdate(
+        "demo",
+        name,
+        {
+          location: LOCATION,
+          incremental,
+          creationData: { createOption: "Copy", sourceResourceId: id("disks", "web-01_OsDisk") },
+        },
+        POLL,
+      );
+    await snapshot("full", false);
+    await snapshot("small", true);
+    const cases: [Promise<unknown>, string][] = [
+      [copyStart("far", id("disks", "web-01_OsDisk")), "Entity not of expected type"],
+      [copyStart("far", id("snapshots", "full")), "only supported for an incremental snapshot"],
+      [copyStart("far", id("snapshots", "small"), false), "only supported for an incremental snapshot"],
+    ];
+    for (const [asked, message] of cases)
+      await expect(asked).rejects.toMatchObject({
+        statusCode: 400,
+        code: "InvalidParameter",
+        message: expect.stringContaining(message),
+      });
+    await expect(compute.snapshots.get("demo", "far")).rejects.toMatchObject({ statusCode: 404 });
+    await expect(
+      compute.snapshots.createOrUpdate(
+        "demo",
+        "far",
+        {
+          location: "northeurope",
+          incremental: true,
+          creationData: { createOption: "Copy", sourceResourceId: id("snapshots", "small") },
+        },
+        POLL,
+      ),
+    ).rejects.toMatchObject({ code: "InvalidParameter" });
+    expect(await copyStart("far", id("snapshots", "small"))).toMatchObject({
+      location: "northeurope",
+      incremental: true,
+      completionPercent: 100,
+    });
+    for (const name of ["full", "small", "far"]) await compute.snapshots.delete("demo", name, POLL);
+  });
+
   it("become other disks: from a snapshot, larger, and independent of it", async () => {
     await uploadDisk("source", Buffer.alloc(20 * MIB, 9));
     await compute.snapshots.createOrUpdate(
@@ -202,6 +259,19 @@ describe("disks, through the official client", () => {
     await expect(compute.disks.delete("demo", "growing", POLL)).rejects.toMatchObject({ code: "OperationNotAllowed" });
     await compute.disks.revokeAccess("demo", "growing", POLL);
     await compute.disks.delete("demo", "growing", POLL);
+  });
+
+  it("that a machine boots from grow only while it is deallocated; its data disks grow at any time", async () => {
+    const grow = (name: string) => compute.disks.update("demo", name, { diskSizeGB: 6 }, POLL);
+    await expect(grow("db-01_OsDisk")).rejects.toMatchObject({
+      statusCode: 409,
+      code: "OperationNotAllowed",
+      message: expect.stringContaining("requires the virtual machine to be deallocated"),
+    });
+    expect((await grow("db-01_DataDisk_1")).diskSizeGB).toBe(6);
+    await compute.virtualMachines.deallocate("demo", "db-01", POLL);
+    expect((await grow("db-01_OsDisk")).diskSizeGB).toBe(6);
+    await compute.virtualMachines.start("demo", "db-01", POLL);
   });
 
   it("can be closed to the public", async () => {

@@ -41,10 +41,13 @@ async function newDisk({ state, disks }: Store, sizeBytes: number, from?: number
 
 function snapshot({ state, disks }: Store, of: number): Promise<number> {
   const id = disks.newId();
-  return disks.atRest([of], async () => {
-    await state.commit([{ kind: "volume-frozen", id, of }]);
-    return id;
-  });
+  return disks.atRest(
+    () => [of],
+    async () => {
+      await state.commit([{ kind: "volume-frozen", id, of }]);
+      return id;
+    },
+  );
 }
 
 const span = { start: fc.nat(PAGES - 1), pages: fc.oneof(fc.constant(1), fc.nat(30), fc.nat(2500)) };
@@ -191,11 +194,13 @@ describe("the disk store", () => {
     })();
     for (let round = 0; round < 40; round += 1) {
       const twins = [store.disks.newId(), store.disks.newId()] as const;
-      await store.disks.atRest([first, second], () =>
-        store.state.commit([
-          { kind: "volume-frozen", id: twins[0], of: first },
-          { kind: "volume-frozen", id: twins[1], of: second },
-        ]),
+      await store.disks.atRest(
+        () => [first, second],
+        () =>
+          store.state.commit([
+            { kind: "volume-frozen", id: twins[0], of: first },
+            { kind: "volume-frozen", id: twins[1], of: second },
+          ]),
       );
       const read = async () =>
         [await store.disks.read(twins[0], 0, 4096 * PAGE), await store.disks.read(twins[1], 0, PAGE)] as const;
@@ -241,6 +246,27 @@ describe("the disk store", () => {
     await store.disks.sweep();
     expect(await readdir(join(folder, "layers"))).toEqual([]);
     await store.close();
+  });
+
+  it("removes no layer that is begun while it looks for those that may go", async () => {
+    const folder = await newFolder();
+    const store = await openStore(folder);
+    const disks: number[] = [];
+    let isOver = false;
+    const sweepers = [0, 1, 2].map(async () => {
+      while (!isOver) await store.disks.sweep();
+    });
+    for (let round = 0; round < 150; round += 1) {
+      const begun = await Promise.all([0, 1, 2].map(() => newDisk(store, 64 * PAGE)));
+      await Promise.all(begun.map((disk) => store.disks.write(disk, 0, [Buffer.alloc(PAGE, 7)])));
+      disks.push(...begun);
+    }
+    isOver = true;
+    await Promise.all(sweepers);
+    await store.close();
+    const again = await openStore(folder);
+    for (const disk of disks) expect((await again.disks.read(disk, 0, PAGE))[0]).toBe(7);
+    await again.close();
   });
 
   it("makes a thousand disks of one generated image in no time and no space, all with the same content", async () => {

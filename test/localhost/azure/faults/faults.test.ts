@@ -102,6 +102,22 @@ describe("faults on request", () => {
     expect(await injected()).toBe(1);
   });
 
+  it("cut a long download, which is streamed, in its middle", async () => {
+    const sas = await snapshot("s-long");
+    for (const length of [8, 9, 64].map((mib) => mib * 1024 * 1024)) {
+      await fault({ fault: { kind: "truncate" }, surface: "blob", operation: "read", times: 1 });
+      const { readableStreamBody, contentLength } = await pageBlob(sas).download(0, length);
+      expect(contentLength).toBe(length);
+      let arrived = 0;
+      const read = async () => {
+        for await (const chunk of readableStreamBody ?? []) arrived += chunk.length;
+      };
+      await expect(read()).rejects.toThrow();
+      expect(arrived).toBeGreaterThan(0);
+      expect(arrived).toBeLessThanOrEqual(length / 2);
+    }
+  });
+
   it("let a snapshot vanish under its reader", async () => {
     const sas = await snapshot("s-vanish");
     await pageBlob(sas).getPageRanges();

@@ -67,12 +67,47 @@ describe("the journal", () => {
     await writeFile(join(folder, "state-1.journal.new"), "half a rewriting");
     const { journal, texts } = await openAndRead();
     expect(texts).toEqual(["old", "older"]);
-    await journal.rewrite([Buffer.from("short")]);
+    await journal.rewrite(() => [Buffer.from("short")]);
     await journal.append(Buffer.from("more"));
     await journal.close();
     expect(await contents()).toEqual(["short", "more"]);
     expect((await readdir(folder)).filter((name) => name.endsWith(".journal"))).toEqual(["state-1.journal"]);
     await writeFile(join(folder, "state-0.journal"), "left over from before the rewriting");
     expect(await contents()).toEqual(["short", "more"]);
+  });
+
+  it("keeps everything that is appended while it is rewritten, once and in order", async () => {
+    const { journal } = await openAndRead();
+    const kept: string[] = [];
+    const append = (text: string) => {
+      kept.push(text);
+      return journal.append(Buffer.from(text));
+    };
+    const appended = Array.from({ length: 50 }, (_, index) => append(`before ${index}`));
+    // What the state is when the list is made is what was appended until then.
+    const rewritten = journal.rewrite(() => kept.map((text) => Buffer.from(text)));
+    let isOver = false;
+    void rewritten.then(() => {
+      isOver = true;
+    });
+    for (let index = 0; !isOver || index < 20; index += 1) {
+      appended.push(append(`meanwhile ${index}`));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(appended);
+    await journal.close();
+    expect(await contents()).toEqual(kept);
+  });
+
+  it("settles at once when nothing is under way, and otherwise after what was appended before", async () => {
+    const { journal } = await openAndRead();
+    await journal.settled();
+    const order: string[] = [];
+    const first = journal.append(Buffer.alloc(1024 * 1024, 1)).then(() => order.push("first"));
+    const second = journal.append(Buffer.from("second")).then(() => order.push("second"));
+    const settled = journal.settled().then(() => order.push("settled"));
+    await Promise.all([first, second, settled]);
+    expect(order).toEqual(["first", "second", "settled"]);
+    await journal.close();
   });
 });

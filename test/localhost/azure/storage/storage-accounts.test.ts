@@ -1,6 +1,8 @@
+import { BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { storageKeyOf } from "../../../../localhost/azure/storage/storage-accounts.ts";
-import { GROUP, POLL, startTestAzure, type TestAzure } from "../support/azure.ts";
+import { startAzurite } from "../../../support/azurite.ts";
+import { GROUP, POLL, startTestAzure, type TestAzure, testEstate } from "../support/azure.ts";
 
 let azure: TestAzure;
 let storage: ReturnType<TestAzure["storage"]>;
@@ -78,5 +80,23 @@ describe("storage accounts, through the official client", () => {
       isVersioningEnabled: true,
       deleteRetentionPolicy: { enabled: true, days: 14 },
     });
+  });
+
+  it("are Azurite's accounts: what is written with an account's key is where the account says", async () => {
+    const azurite = await startAzurite({ accounts: { demostaging: storageKeyOf("demostaging") } });
+    const real = await startTestAzure(testEstate({ blobOrigin: new URL(azurite.blobEndpoint).origin }));
+    try {
+      const { primaryEndpoints } = await real.storage().storageAccounts.getProperties("demo", "demostaging");
+      const { keys } = await real.storage().storageAccounts.listKeys("demo", "demostaging");
+      const credential = new StorageSharedKeyCredential("demostaging", keys?.[0]?.value ?? "");
+      const blobs = new BlobServiceClient(primaryEndpoints?.blob ?? "", credential);
+      await blobs.createContainer("vault");
+      const blob = blobs.getContainerClient("vault").getBlockBlobClient("pack");
+      await blob.upload("kept", 4);
+      expect((await blob.downloadToBuffer()).toString()).toBe("kept");
+    } finally {
+      await real.stop();
+      await azurite.stop();
+    }
   });
 });

@@ -10,7 +10,8 @@ import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import { vi } from "vitest";
 import type { EstateInput } from "../../../../localhost/azure/estate/estate-schema.ts";
 import { checkedEstate } from "../../../../localhost/azure/estate/read-estate.ts";
-import { startAzure } from "../../../../localhost/azure/start.ts";
+import { MANAGED_IDENTITY } from "../../../../localhost/azure/identity/principals.ts";
+import { type RunningAzure, startAzure } from "../../../../localhost/azure/start.ts";
 
 // Other work may share the machine: slow is not wrong here.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -18,7 +19,22 @@ vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 export const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
 export const ARM_AUDIENCE = "https://management.azure.com/";
 export const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/demo`;
-export const API = "2024-07-01";
+
+/** Versions that real clients send, by the last provider and type in a path; the others are Resource Manager's own. */
+const API_VERSIONS: readonly (readonly [RegExp, string])[] = [
+  [/\/microsoft\.authorization\/locks/i, "2020-05-01"],
+  [/\/microsoft\.authorization\//i, "2022-04-01"],
+  [/\/microsoft\.compute\/(disks|snapshots)/i, "2024-03-02"],
+  [/\/microsoft\.compute\//i, "2024-07-01"],
+  [/\/microsoft\.storage\//i, "2023-05-01"],
+  [/\/microsoft\.network\//i, "2024-05-01"],
+  [/\/microsoft\.classic\w+\//i, "2015-12-01"],
+  [/\/microsoft\.recoveryservices\//i, "2023-06-01"],
+];
+
+function apiVersionOf(path: string): string {
+  return API_VERSIONS.find(([pattern]) => pattern.test(path.split("?")[0] ?? ""))?.[1] ?? "2021-04-01";
+}
 
 /** Small machines, no life of their own, operations that finish at once. */
 export function testEstate(more: Partial<EstateInput> = {}): EstateInput {
@@ -78,17 +94,19 @@ export async function startTestAzure(estate: EstateInput = testEstate(), folder?
     if (!response.ok) throw new Error(JSON.stringify(answer));
     return answer;
   };
+  const token = (clientId: string, audience = ARM_AUDIENCE) =>
+    clientId === MANAGED_IDENTITY ? ownToken(azure, audience) : tokenFor(azure.origin, clientId, audience);
   return {
     ...azure,
     dataFolder,
     defects,
     control,
-    token: (clientId: string, audience = ARM_AUDIENCE) => tokenFor(azure.origin, clientId, audience),
-    compute: (clientId = "owner") => computeClient(azure.origin, clientId),
+    token,
+    compute: (clientId = "owner") => computeClient(azure.origin, clientId, 0, () => token(clientId)),
     storage: (clientId = "owner") => storageClient(azure.origin, clientId),
     /** A plain ARM request; the path begins after the origin. */
     arm: async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-      const url = `${azure.origin}${path}${path.includes("api-version") ? "" : `${path.includes("?") ? "&" : "?"}api-version=${API}`}`;
+      const url = `${azure.origin}${path}${path.includes("api-version") ? "" : `${path.includes("?") ? "&" : "?"}api-version=${apiVersionOf(path)}`}`;
       const response = await fetch(url, {
         method,
         headers: {
@@ -127,6 +145,13 @@ export async function tokenFor(origin: string, clientId: string, audience: strin
   return ((await response.json()) as { access_token: string }).access_token;
 }
 
+/** The machine's managed identity has no secret: it is asked for as in App Service. */
+async function ownToken({ identityEndpoint, identityHeader }: RunningAzure, audience: string): Promise<string> {
+  const url = `${identityEndpoint}?api-version=2019-08-01&resource=${encodeURIComponent(audience)}`;
+  const response = await fetch(url, { headers: { "X-IDENTITY-HEADER": identityHeader } });
+  return ((await response.json()) as { access_token: string }).access_token;
+}
+
 const NEVER_ASKED = { getToken: async () => null };
 
 /** Puts a policy in the place of the one that insists on https. */
@@ -148,11 +173,21 @@ export function overPlainHttp<Client extends { pipeline: Pipeline }>(
 
 const CLIENT_OPTIONS = { allowInsecureConnection: true, retryOptions: { maxRetries: 0 } };
 
-export function computeClient(origin: string, clientId: string, maxRetries = 0): ComputeManagementClient {
+export function computeClient(
+  origin: string,
+  clientId: string,
+  maxRetries = 0,
+  getToken = () => tokenFor(origin, clientId, ARM_AUDIENCE),
+): ComputeManagementClient {
   const options = { ...CLIENT_OPTIONS, endpoint: origin, retryOptions: { maxRetries, retryDelayInMs: 1 } };
-  return overPlainHttp(new ComputeManagementClient(NEVER_ASKED, SUBSCRIPTION, options), () =>
-    tokenFor(origin, clientId, ARM_AUDIENCE),
-  );
+  let token: Promise<string> | undefined;
+  return overPlainHttp(new ComputeManagementClient(NEVER_ASKED, SUBSCRIPTION, options), () => {
+    token ??= getToken().catch((cause) => {
+      token = undefined;
+      throw cause;
+    });
+    return token;
+  });
 }
 
 function storageClient(origin: string, clientId: string): StorageManagementClient {

@@ -25,11 +25,11 @@ export async function startDiskEndpoint() {
   const defects: string[] = [];
   const listener = await listen(
     0,
-    requestListener(
-      [blobSurface({ disks, grants, now })],
-      { faultsFor: (...asked) => faults.faultsFor(...asked), strike: async () => {} },
-      { defect: (message) => defects.push(message) },
-    ),
+    requestListener([blobSurface({ disks, grants, now })], {
+      faults: { faultsFor: (...asked) => faults.faultsFor(...asked), strike: async () => {} },
+      log: { defect: (message) => defects.push(message) },
+      settled: () => state.settled(),
+    }),
   );
   return {
     state,
@@ -45,7 +45,10 @@ export async function startDiskEndpoint() {
     },
     async snapshot(of: number): Promise<number> {
       const id = disks.newId();
-      await disks.atRest([of], () => state.commit([{ kind: "volume-frozen", id, of }]));
+      await disks.atRest(
+        () => [of],
+        () => state.commit([{ kind: "volume-frozen", id, of }]),
+      );
       return id;
     },
     async sas(volume: number, access: "Read" | "Write" = "Read", seconds = 3600): Promise<string> {

@@ -1,0 +1,73 @@
+// Policies of a vault.
+
+import {
+  countItemsByPolicy,
+  deletePolicy,
+  getPolicy,
+  listPolicies,
+  nextRunTime,
+  putPolicy,
+} from "../../control/policies.ts";
+import type { PolicyBody } from "../../control/rows/policy-row.ts";
+import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
+import { pageOf } from "../paging.ts";
+import { parseBody } from "../request-body.ts";
+import { policyBody, renderPolicy } from "../wire/policy.ts";
+import { type InVault, vaultOf } from "./in-vault.ts";
+
+const POLICIES = `${PATHS.vault}/backupPolicies`;
+const POLICY = `${POLICIES}/{policy}`;
+
+export const POLICY_ROUTES: readonly Route[] = [
+  { method: "GET", path: POLICIES, operation: "policies/read", isChange: false, handle: list },
+  { method: "GET", path: POLICY, operation: "policies/read", isChange: false, handle: show },
+  { method: "PUT", path: POLICY, operation: "policies/write", isChange: true, handle: put },
+  { method: "DELETE", path: POLICY, operation: "policies/delete", isChange: true, handle: remove },
+];
+
+async function list(call: ApiCall): Promise<Answer> {
+  const inVault = await vaultOf(call);
+  const render = await rendererOf(call, inVault);
+  const isOfMachines =
+    call.filter.admits("backupManagementType", "AzureIaasVM") && call.filter.admits("workloadType", "VM");
+  return ok(
+    await pageOf<PolicyBody>(
+      call.page,
+      (page) => listPolicies(call.deps, { vault: inVault.key, ...page }),
+      () => isOfMachines,
+      render,
+    ),
+  );
+}
+
+async function show(call: ApiCall): Promise<Answer> {
+  const inVault = await vaultOf(call);
+  const policy = await getPolicy(call.deps, { vault: inVault.key, policy: call.name("policy") });
+  return ok((await rendererOf(call, inVault))(policy));
+}
+
+async function put(call: ApiCall): Promise<Answer> {
+  const inVault = await vaultOf(call);
+  const written = parseBody(policyBody, call.body, "BMSUserErrorInvalidPolicyInput");
+  const { policy } = await putPolicy(call.deps, { vault: inVault.key, policy: call.name("policy"), written });
+  return ok((await rendererOf(call, inVault))(policy));
+}
+
+/** 202 would be refused by one of the clients. */
+async function remove(call: ApiCall): Promise<Answer> {
+  const { key } = await vaultOf(call);
+  const outcome = await deletePolicy(call.deps, { vault: key, policy: call.name("policy") });
+  return { status: outcome === "deleted" ? 200 : 204 };
+}
+
+async function rendererOf(call: ApiCall, { key, path }: InVault): Promise<(policy: PolicyBody) => unknown> {
+  const counts = await countItemsByPolicy(call.deps, key);
+  return (row) =>
+    renderPolicy({
+      vaultPath: path,
+      name: row.name,
+      policy: row.policy,
+      itemCount: counts.get(row.name.toLowerCase()) ?? 0,
+      nextRunAt: nextRunTime(call.deps, row)?.toISOString(),
+    });
+}

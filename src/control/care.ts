@@ -1,0 +1,12 @@
+// Care for what vaults have stored: data that no point needs goes. The collector is safe against everything that runs beside
+// it (src/vault/collect.ts); one that meets another, or what looks wrong, refuses, and comes again tomorrow.
+
+import { collect } from "../vault/collect.ts";
+import { forEachVault } from "./all-vaults.ts";
+import type { ControlDeps } from "./control-deps.ts";
+
+export function collectVaults(deps: ControlDeps): Promise<void> {
+  return forEachVault(deps, async ({ body }) => {
+    if (body.archive) await collect(await deps.archives.open(body));
+  });
+}

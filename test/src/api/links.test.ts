@@ -1,0 +1,37 @@
+// Addresses in answers, as the client sees the service.
+
+import { describe, expect, it } from "vitest";
+import { linksFor, publicBase } from "../../../src/api/links.ts";
+
+const plain = { publicUrl: undefined, trustedProxies: ["10.0.0.7"], assumedPeer: undefined };
+const asked = new URL("http://10.1.1.1:7071/subscriptions?api-version=1");
+const forwarded = new Headers({ "X-Forwarded-Proto": "https", "X-Forwarded-Host": "backup.contoso.com:8443, inner" });
+
+describe("the address of the service", () => {
+  it("is the configured one, whatever a request says", () => {
+    const settings = { ...plain, publicUrl: "https://vaults.contoso.com/api/" };
+    expect(publicBase(settings, asked, forwarded, "127.0.0.1")).toBe("https://vaults.contoso.com/api");
+  });
+
+  it.each(["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.7"])("is what a proxy at %s forwards", (peer) => {
+    expect(publicBase(plain, asked, forwarded, peer)).toBe("https://backup.contoso.com:8443");
+  });
+
+  it.each(["10.0.0.8", "::ffff:10.0.0.8", undefined])("is what was asked for when %s forwards", (peer) => {
+    expect(publicBase(plain, asked, forwarded, peer)).toBe("http://10.1.1.1:7071");
+  });
+
+  it("believes no forwarded header that is not an address", () => {
+    const odd = new Headers({ "X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "evil.com/path" });
+    expect(publicBase(plain, asked, odd, "127.0.0.1")).toBe("http://10.1.1.1:7071");
+  });
+});
+
+describe("a link", () => {
+  it("is absolute, encoded, and carries the caller's api-version", () => {
+    const links = linksFor("https://h/api", "2023-06-01");
+    expect(links.to("/a/VM;x;my group", { $skipToken: "a=b" })).toBe(
+      "https://h/api/a/VM%3Bx%3Bmy%20group?$skipToken=a%3Db&api-version=2023-06-01",
+    );
+  });
+});
