@@ -183,12 +183,19 @@ function cannotWrite(partial: string, cause: unknown): HoldfastFailure {
   });
 }
 
+/** Sent to the disk meanwhile: else it begins with the largest part of its work when everything else is done. */
+const SYNC_EVERY_BYTES = 128 * 1024 * 1024;
+
 class ImageSink implements DiskSink {
   private readonly path: string;
   private readonly file: FileHandle;
   private readonly sizeBytes: number;
   private readonly format: ImageFormat;
   private readonly replace: boolean;
+  private unsyncedBytes = 0;
+  private syncing: Promise<void> | undefined;
+  /** The kernel tells a failed write only once: whoever asks again is told that all is well. */
+  private syncFailure: { readonly cause: unknown } | undefined;
 
   constructor(path: string, file: FileHandle, sizeBytes: number, format: ImageFormat, replace: boolean) {
     this.replace = replace;
@@ -207,11 +214,28 @@ class ImageSink implements DiskSink {
     } catch (cause) {
       throw cannotWrite(`${this.path}.partial`, cause);
     }
+    this.unsyncedBytes += bytes.length;
+    if (this.unsyncedBytes >= SYNC_EVERY_BYTES) this.startSync();
+  }
+
+  private startSync(): void {
+    if (this.syncing) return;
+    this.unsyncedBytes = 0;
+    this.syncing = this.file
+      .datasync()
+      .catch((cause) => {
+        this.syncFailure ??= { cause };
+      })
+      .finally(() => {
+        this.syncing = undefined;
+      });
   }
 
   async finish(): Promise<void> {
     if (this.format === "vhd")
       await this.write(this.sizeBytes, fixedVhdFooter(this.sizeBytes, randomBytes(16), new Date()));
+    await this.syncing;
+    if (this.syncFailure) throw cannotWrite(`${this.path}.partial`, this.syncFailure.cause);
     await refuseTarget(this.path, this.replace);
     try {
       await this.file.sync();
@@ -223,6 +247,7 @@ class ImageSink implements DiskSink {
   }
 
   async discard(): Promise<void> {
+    await this.syncing;
     await this.file.close();
     await unlink(`${this.path}.partial`);
   }

@@ -18,6 +18,7 @@ import { IndexTree } from "./index-tree.ts";
 import { findPoint, type ListedPoint, newestPoint } from "./list-points.ts";
 import { createOrAdopt, isKind, readIfPresent, seal, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
+import { PackBuffers } from "./pack-writer.ts";
 import { type ParentDisk, planDisk } from "./plan-disk.ts";
 import {
   abandonTransfer,
@@ -29,10 +30,10 @@ import {
   releaseTransfer,
 } from "./points.ts";
 import { sealDisk } from "./seal-disk.ts";
-import { type DiskTransfer, readFragment, writeSlice } from "./write-slice.ts";
+import { type DiskTransfer, readFragment, startSlice, writeSlice } from "./write-slice.ts";
 
-/** Two slices at once keep both cores busy; each holds at most three packs. */
-const SLICES_AT_ONCE = 1;
+/** One is read while the one before ends its uploads; they share the memory of their packs. */
+const SLICES_AT_ONCE = 2;
 const FRAGMENTS_AHEAD = 8;
 
 export interface BackupDisk {
@@ -77,11 +78,9 @@ export async function runBackup(vault: Vault, backup: Backup, transfer: Transfer
     return content.manifest;
   }
   const open = await openTransfer(vault, backup, transfer);
-  const planned: DiskPlan[] = [];
-  for (const disk of backup.disks.keys()) planned.push(await open.planDisk(disk));
-  for (const [disk, { slices }] of planned.entries()) {
-    const written = mapInOrder(slices.keys(), SLICES_AT_ONCE, (slice) => open.writeSlice(disk, slice));
-    for await (const _ of written);
+  for (const disk of backup.disks.keys()) await open.planDisk(disk);
+  for (const disk of backup.disks.keys()) {
+    await open.writeSlices(disk);
     await open.sealDisk(disk);
   }
   const manifest = await open.commit();
@@ -175,6 +174,13 @@ export class OpenTransfer {
     return plan.slices.slice(0, slice + 1).reduce((sum, { dirtyBytes }) => sum + dirtyBytes, 0);
   }
 
+  /** All of them, in order. */
+  async writeSlices(disk: number): Promise<void> {
+    const { work } = await this.disk(disk);
+    for await (const _ of mapInOrder(startSlices(work), SLICES_AT_ONCE, (slice) => slice.finish()));
+    work.packBuffers.release();
+  }
+
   /** All slices of the disk are written by now. */
   async sealDisk(disk: number): Promise<void> {
     const { work, plan } = await this.disk(disk);
@@ -225,6 +231,7 @@ export class OpenTransfer {
       parent: parent?.parent.tree,
       relative: this.relativeDiskOf(source, chunkBytes),
       compressionLevel: vault.record.defaults.compressionLevel,
+      packBuffers: new PackBuffers(),
       onChunk: (rawBytes) => this.progress(rawBytes),
     };
     this.totalBytes += plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
@@ -327,6 +334,10 @@ async function planAround(...[source, shape, parent, damage]: Parameters<typeof 
     if (parent === undefined || !isKind(cause, "corrupt")) throw cause;
     return planDisk(source, shape, undefined, damage);
   }
+}
+
+async function* startSlices(work: DiskTransfer) {
+  for (const slice of work.plan.slices.keys()) yield await startSlice(work, slice);
 }
 
 async function* changedLeaves(work: DiskTransfer, plan: DiskPlan) {
