@@ -15,6 +15,7 @@ import {
   showCommand,
   undeleteCommand,
 } from "./points.ts";
+import { repairCommand } from "./repair.ts";
 import { exportCommand, restoreCommand } from "./restore.ts";
 import { keysCommand, rotateKeyCommand } from "./rotate-key.ts";
 
@@ -30,6 +31,7 @@ export const vaultCommands: readonly Command[] = [
   exportCommand,
   mountCommand,
   verifyCommand,
+  repairCommand,
   deleteCommand,
   undeleteCommand,
   holdCommand,

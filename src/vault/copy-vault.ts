@@ -19,8 +19,9 @@ import {
 } from "./format/names.ts";
 import { unverifiedRecord, vaultRecord } from "./format/records.ts";
 import { listPoints } from "./list-points.ts";
-import { createOrAdopt, listObjects, readIfPresent } from "./objects.ts";
+import { createOrAdopt, isKind, listObjects, readIfPresent } from "./objects.ts";
 import type { Vault, VaultStores } from "./open-vault.ts";
+import { listGenerations } from "./pack-generations.ts";
 import { PackSet } from "./pack-set.ts";
 import { readPointPacks } from "./points.ts";
 import { pinFor, whilePinned } from "./reader-pins.ts";
@@ -63,7 +64,7 @@ async function copyPoints(
   await pMap(
     wanted,
     async (name) => {
-      const size = await copyObject(vault.archive, target.archive, name);
+      const size = await copyPack(vault.archive, target.archive, name);
       packs++;
       bytes += size;
       onPack?.(size);
@@ -118,6 +119,19 @@ async function refuseOtherVault(vault: Vault, target: VaultStores): Promise<void
   throw new HoldfastFailure("conflict", "HoldfastTargetTaken", `${state.location} holds ${what}`, {
     hint: "Nothing was copied. Choose another place.",
   });
+}
+
+/** A pack may be rewritten between its listing and its copy: then its next generation is what is needed. */
+async function copyPack(source: ObjectStore, target: ObjectStore, name: string): Promise<number> {
+  try {
+    return await copyObject(source, target, name);
+  } catch (cause) {
+    if (!isKind(cause, "not-found")) throw cause;
+    const now = (await listGenerations(source, parsePackName(name).pack)).at(-1);
+    // Neither: it was collected, and the pin of the copy says that no point of it is.
+    if (now === undefined || now.name === name) throw cause;
+    return copyPack(source, target, now.name);
+  }
 }
 
 async function copyObject(source: ObjectStore, target: ObjectStore, name: string): Promise<number> {

@@ -20,20 +20,28 @@ import {
 import { createOwn, md5Of, seal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
 
+/** One that is filled and two on their way keep a connection busy. */
 const MAX_BUFFERS = 3;
 const FIRST_BUFFER_BYTES = 1024 * 1024;
 
 /**
  * The memory of packs that are filled or on their way; whoever needs one more waits for an upload to end. One writer
- * after another takes from the same: making such buffers anew has the garbage collector run all the time.
+ * after another takes from the same: making such buffers anew has the garbage collector run all the time. Several writers
+ * at once may share one too: a writer asks for a buffer only while it has none open, so that whoever holds one goes on
+ * without another, and ends with an upload.
  */
 export class PackBuffers {
+  private readonly maxBuffers: number;
   private readonly spare: Buffer[] = [];
   private readonly waiting: ((buffer: Buffer) => void)[] = [];
   private taken = 0;
 
+  constructor(maxBuffers = MAX_BUFFERS) {
+    this.maxBuffers = maxBuffers;
+  }
+
   take(): Promise<Buffer> {
-    if (this.taken >= MAX_BUFFERS) return new Promise((resolve) => this.waiting.push(resolve));
+    if (this.taken >= this.maxBuffers) return new Promise((resolve) => this.waiting.push(resolve));
     this.taken++;
     return Promise.resolve(this.spare.pop() ?? Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES));
   }
