@@ -15,6 +15,7 @@ import { azureTargetDisks } from "./azure/azure-target-disks.ts";
 import { managedIdentity, type TokenCredential } from "./azure/credentials.ts";
 import { type Deployment, readDeployment } from "./azure/deployment.ts";
 import { DiskAccess } from "./azure/disk-access.ts";
+import { openKeyVaultKey } from "./azure/key-vault-key.ts";
 import { openTableStore } from "./azure/table-store.ts";
 import { openContainers } from "./azure/vault-containers.ts";
 import { webKeySets } from "./azure/web-key-sets.ts";
@@ -146,7 +147,8 @@ class ContainerArchives implements Archives {
 }
 
 /** A key in Key Vault, a key file, or none. */
-async function wrappersFor(key: string, _credential: TokenCredential): Promise<readonly KeyWrapper[]> {
+async function wrappersFor(key: string, credential: TokenCredential): Promise<readonly KeyWrapper[]> {
   if (key === "none") return [];
+  if (/^https?:/i.test(key)) return [openKeyVaultKey(key, { credential })];
   return [await openKeyFile(resolve(key))];
 }
