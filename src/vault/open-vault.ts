@@ -8,10 +8,11 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import type { Json } from "./format/canonical-json.ts";
 import { FORMAT_VERSION, unknownVersion } from "./format/envelope.ts";
 import type { Suite, VaultKey } from "./format/keys.ts";
-import { type KeyId, VAULT_RECORD } from "./format/names.ts";
+import { KEYS_PREFIX, type KeyId, VAULT_RECORD } from "./format/names.ts";
 import { decodeRecord, encodeRecord, unverifiedRecord, type VaultRecord, vaultRecord } from "./format/records.ts";
 import { DEFAULT_CHUNK_BYTES, isChunkSize } from "./format/tree-shape.ts";
 import { createKey, loadKeys } from "./key-ring.ts";
+import { listObjects } from "./objects.ts";
 
 /** What this program can do beyond format version 1 itself. */
 const KNOWN_FEATURES: readonly string[] = [];
@@ -92,6 +93,28 @@ export async function createVault(deps: VaultDeps, wanted: NewVault): Promise<Va
   return openVault(deps);
 }
 
+/**
+ * For whoever may come second, or again after it died on the way: of several that create at once, one writes the record, and
+ * all open that. A key record of the others stays behind, and opens nothing.
+ */
+export async function openOrCreateVault(deps: VaultDeps, wanted: NewVault): Promise<Vault> {
+  try {
+    return await openVault(deps);
+  } catch (cause) {
+    if (!isFailure(cause, "HoldfastNoVault")) throw cause;
+  }
+  try {
+    return await createVault(deps, wanted);
+  } catch (cause) {
+    if (!isFailure(cause, "HoldfastNotEmpty") && !isFailure(cause, "HoldfastObjectExists")) throw cause;
+    return openVault(deps);
+  }
+}
+
+function isFailure(cause: unknown, code: string): boolean {
+  return cause instanceof HoldfastFailure && cause.code === code;
+}
+
 export async function openVault(deps: VaultDeps): Promise<Vault> {
   const { body } = await readVaultRecord(deps);
   const claimed = unverifiedRecord(vaultRecord, VAULT_RECORD, body);
@@ -142,11 +165,14 @@ async function readVaultRecord(deps: VaultDeps) {
   }
 }
 
-/** Any object, not only the record: a second vault over the remains of a first would collect them as garbage. */
+/**
+ * Any object, not only the record: a second vault over the remains of a first would collect them as garbage. A key record
+ * alone is what a creation leaves that died before its last write.
+ */
 export async function refuseIfPresent({ archive, state }: VaultStores): Promise<void> {
   for (const store of [archive, state]) {
-    for await (const page of store.list("")) {
-      if (page.objects.length === 0) break;
+    for await (const { name } of listObjects(store, "")) {
+      if (store === archive && name.startsWith(KEYS_PREFIX)) continue;
       throw new HoldfastFailure("conflict", "HoldfastNotEmpty", `${store.location} is not empty`, {
         hint: "A vault is made where nothing is yet: choose another place.",
       });
