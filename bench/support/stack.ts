@@ -110,7 +110,7 @@ export class BenchVault {
   }
 
   async putDailyPolicy(name: string, at: Date): Promise<void> {
-    const times = [at.toISOString()];
+    const times = [`${at.toISOString().slice(0, 16)}:00Z`];
     const kept = { retentionTimes: times, retentionDuration: { count: 30, durationType: "Days" } };
     const schedulePolicy = { schedulePolicyType: "SimpleSchedulePolicy", scheduleRunFrequency: "Daily" };
     await this.stack.call("PUT", `${this.id}/backupPolicies/${name}`, {

@@ -78,7 +78,10 @@ export async function beginTransfer(vault: Vault, point: PointId, borrowed: read
   try {
     for (const source of borrowed) await requireBorrowable(vault, source);
   } catch (cause) {
-    await abandonTransfer(vault, point, "a point it borrows from is gone");
+    // A store that is not to be had for a moment says nothing about the point: asked again, the pin is adopted.
+    if (isKind(cause, "conflict") || isKind(cause, "not-found")) {
+      await abandonTransfer(vault, point, "a point it borrows from is gone");
+    }
     throw cause;
   }
   return vault.keyOf(keyId);

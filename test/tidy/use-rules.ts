@@ -19,6 +19,7 @@ const ENTRY_POINTS = [
   "vitest.config.ts",
   "bench/main.ts",
   "test/golden/make-golden.ts",
+  "test/histories/record.ts",
   ".ci/count-tests.mjs",
 ];
 
