@@ -15,7 +15,7 @@ import { azureTargetDisks } from "./azure/azure-target-disks.ts";
 import { managedIdentity, type TokenCredential } from "./azure/credentials.ts";
 import { type Deployment, readDeployment } from "./azure/deployment.ts";
 import { DiskAccess } from "./azure/disk-access.ts";
-import { openKeyVaultKey, openKeyVaultKey } from "./azure/key-vault-key.ts";
+import { openKeyVaultKey } from "./azure/key-vault-key.ts";
 import { openTableStore } from "./azure/table-store.ts";
 import { openContainers } from "./azure/vault-containers.ts";
 import { webKeySets } from "./azure/web-key-sets.ts";
