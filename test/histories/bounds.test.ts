@@ -68,7 +68,7 @@ describe("The history of a disk's transfer", () => {
   it("stays short while every place is taken, while the platform throttles, and when every slice takes two attempts", async () => {
     const answers = [{ state: "busy" }, { retryAfterMs: 5_000 }, { state: "done" }];
     const script = {
-      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 200 }),
+      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 60 }),
       [contracts.WRITE_SLICE.name]: (_input: object, call: number) => {
         if (call % 2 === 0) throw new Error("once more");
         return answers[(call >> 2) % 3];

@@ -6,7 +6,7 @@ import type { ItemBody } from "../../src/control/rows/item-row.ts";
 import type { PointBody } from "../../src/control/rows/point-row.ts";
 import { type ServiceAzure, startServiceAzure } from "../support/azure-service.ts";
 import { brokenPromises } from "../support/invariants.ts";
-import { readSnapshot } from "../support/read-azure.ts";
+import { readDisk, readSnapshot } from "../support/read-azure.ts";
 import { TestService } from "../support/service.ts";
 import { backUp, disksInVault, restore } from "../support/service-work.ts";
 
@@ -86,8 +86,14 @@ describe("A backup and a restore", () => {
     const [point] = await service.points(item);
     const restored = await restore(service, item, point as PointBody);
     await service.untilAllEnded();
-    expect((await service.job(restored.id)).status).toBe("Completed");
+    const { status, restore: work } = await service.job(restored.id);
+    expect(status).toBe("Completed");
     await expectSound(before);
+    for (const [ordinal, { targetDiskId }] of (work?.disks ?? []).entries()) {
+      const made = await readDisk(azure, targetDiskId);
+      expect(made.equals(await readSnapshot(service, point as PointBody, ordinal))).toBe(true);
+      await service.deps.targets.remove(targetDiskId, restored.id);
+    }
   });
 
   it("wait as long as they are asked to when Azure throttles, and do not ask much meanwhile", async () => {

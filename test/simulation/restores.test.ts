@@ -98,7 +98,7 @@ describe("A restore from the vault", () => {
         return lose(perform);
       }
       // Nothing answers any more, until the step is given up.
-      if (isLost && call === "tables.read" && service.now().getTime() < Date.parse("2026-03-01T00:09:00Z"))
+      if (isLost && call === "tables.read" && service.now().getTime() < Date.parse("2026-03-01T00:05:00Z"))
         return lose(perform);
       return perform();
     };

@@ -37,6 +37,8 @@ const PATIENCE_MS = 40_000;
 /** An activity that makes no call for so long is held up by the test. */
 const HELD_UP_MS = 250;
 
+let services = 0;
+
 export interface ServiceOptions {
   readonly policy?: Policy;
   readonly chunkBytes?: number;
@@ -60,7 +62,8 @@ export class TestService {
   private answered = 0;
   private readonly connectCloud: () => CloudPorts;
   private readonly activities: Record<string, (input: never) => unknown> = {};
-  private readonly random = new CountingRandom("service");
+  /** Services that share an Azure must not name their jobs alike. */
+  private readonly random = new CountingRandom(`service ${services++}`);
   private current: VirtualHub | undefined;
   private process: Process | undefined;
   private death: Promise<void> = Promise.resolve();
