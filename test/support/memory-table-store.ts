@@ -16,8 +16,8 @@ export class MemoryTableStore implements TableStore {
   readonly pageSize: number;
   /** By table, then partition, then key. */
   private readonly partitions = new Map<string, Map<string, Held>>();
-  /** No etag ever comes twice. */
-  private version = 0;
+  /** By row, and kept when it is removed: no etag of a row ever comes twice. */
+  private readonly versions = new Map<string, number>();
 
   constructor(options: { pageSize?: number } = {}) {
     this.pageSize = options.pageSize ?? 1_000;
@@ -81,7 +81,7 @@ export class MemoryTableStore implements TableStore {
   /** For tests: everything below is what a store never offers. */
   copy(): MemoryTableStore {
     const copy = new MemoryTableStore({ pageSize: this.pageSize });
-    copy.version = this.version;
+    for (const [row, version] of this.versions) copy.versions.set(row, version);
     for (const [place, rows] of this.partitions) copy.partitions.set(place, new Map(rows));
     return copy;
   }
@@ -97,12 +97,12 @@ export class MemoryTableStore implements TableStore {
     });
   }
 
-  /** Equal for stores that hold the same, whatever the number of writes that led there. */
+  /** Equal for stores that hold the same, with the same etags. */
   digest(): string {
     const hash = createHash("sha1");
     for (const place of [...this.partitions.keys()].sort()) {
-      for (const [key, { text }] of [...(this.partitions.get(place) ?? [])].sort())
-        hash.update(`${place}\n${key}\n${text}\n`);
+      for (const [key, { text, etag }] of [...(this.partitions.get(place) ?? [])].sort())
+        hash.update(`${place}\n${key}\n${etag}\n${text}\n`);
     }
     return hash.digest("base64");
   }
@@ -117,7 +117,10 @@ export class MemoryTableStore implements TableStore {
   }
 
   private put(table: string, partition: string, key: string, text: string): string {
-    const etag = `"${++this.version}"`;
+    const row = `${table}\n${partition}\n${key}`;
+    const version = (this.versions.get(row) ?? 0) + 1;
+    this.versions.set(row, version);
+    const etag = `"${version}"`;
     this.rows(table, partition).set(key, { text, etag });
     return etag;
   }

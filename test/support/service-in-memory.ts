@@ -108,7 +108,12 @@ export async function finishBackup({ deps, started }: ServiceInMemory): Promise<
   const { item, backup } = await endJob(deps, ref);
   const pointId = backup?.pointId ?? "";
   const at = deps.clock.now().toISOString();
-  await insertRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, item, pointId), pointOf(ref, pointId, at));
+  await insertRow(
+    deps.tables,
+    POINT_ROWS,
+    pointPlace(ref.vault, item, pointId),
+    pointOf(ref, pointId, at, backup?.retainUntil ?? null),
+  );
   await changeRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, item), (body) => {
     const lastBackup = { status: "Completed", at, startedAt: at, errorCode: null, jobId: ref.job };
     return { ...body, state: "Protected" as const, lastPointAt: at, lastBackup };
@@ -116,7 +121,7 @@ export async function finishBackup({ deps, started }: ServiceInMemory): Promise<
   return pointId;
 }
 
-function pointOf({ job }: JobRef, pointId: string, time: string): PointBody {
+function pointOf({ job }: JobRef, pointId: string, time: string, retainUntil: string | null): PointBody {
   const disk = (lun: number) => ({
     ...{ lun, name: `disk-${lun}`, sizeBytes: 2 ** 30, skuName: "Premium_LRS" },
     ...{ snapshotDiskId: `/snapshots/${lun}`, diskUniqueId: `unique-${lun}` },
@@ -128,7 +133,7 @@ function pointOf({ job }: JobRef, pointId: string, time: string): PointBody {
       isPromoted: false,
       isCatchUp: false,
       policy: null,
-      retainUntil: time,
+      retainUntil,
       keepUntil: null,
       isHeld: false,
     },

@@ -2,6 +2,7 @@
 
 import { HoldfastFailure } from "../../base/failure.ts";
 import { createOperation } from "../../control/operations.ts";
+import { expiryOfPoints } from "../../control/point-expiry.ts";
 import { getPoint, listPoints } from "../../control/points.ts";
 import { type RestoreOf, startRestore, validateRestore } from "../../control/restores.ts";
 import type { PointBody } from "../../control/rows/point-row.ts";
@@ -49,12 +50,13 @@ export const POINT_ROUTES: readonly Route[] = [
 
 async function list(call: ApiCall): Promise<Answer> {
   const { key, item, itemPath } = await itemOf(call);
+  const expiryOf = await expiryOfPoints(call.deps, key, item);
   return ok(
     await pageOf<PointBody>(
       call.page,
       (page) => listPoints(call.deps, { vault: key, item: item.name, ...page }),
       ({ time }) => call.filter.admitsTime("startDate", "endDate", new Date(time)),
-      (point) => renderPoint({ itemPath, point }),
+      (point) => renderPoint({ itemPath, point, expiresAt: expiryOf(point) }),
     ),
   );
 }
@@ -62,7 +64,8 @@ async function list(call: ApiCall): Promise<Answer> {
 async function show(call: ApiCall): Promise<Answer> {
   const { key, item, itemPath } = await itemOf(call);
   const point = await getPoint(call.deps, { vault: key, item: item.name, pointId: call.name("point") });
-  return ok(renderPoint({ itemPath, point }));
+  const expiryOf = await expiryOfPoints(call.deps, key, item);
+  return ok(renderPoint({ itemPath, point, expiresAt: expiryOf(point) }));
 }
 
 async function restore(call: ApiCall): Promise<Answer> {

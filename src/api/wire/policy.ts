@@ -57,6 +57,20 @@ function parseAffixes(details: z.infer<typeof groupNames> | undefined): Snapshot
   return { prefix: details?.azureBackupRGNamePrefix ?? "", suffix: details?.azureBackupRGNameSuffix ?? "" };
 }
 
+/** How often a policy runs that does not follow its schedule. */
+export const intervalBody: z.ZodType<number> = z
+  .object({ properties: z.object({ everyMinutes: z.number().int() }) })
+  .transform((wire) => wire.properties.everyMinutes);
+
+export function renderInterval(vaultPath: string, name: string, { everyMinutes }: Policy): unknown {
+  return {
+    id: `${vaultPath}/backupPolicies/${name}/everyMinutes`,
+    name: "everyMinutes",
+    type: "Microsoft.RecoveryServices/vaults/backupPolicies/everyMinutes",
+    properties: { everyMinutes: everyMinutes ?? null },
+  };
+}
+
 export interface RenderedPolicy {
   readonly vaultPath: string;
   readonly name: string;

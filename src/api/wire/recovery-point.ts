@@ -11,8 +11,8 @@ const CONSISTENCY_WORDS: Readonly<Record<PointBody["consistency"], string>> = {
 export interface RenderedPoint {
   readonly itemPath: string;
   readonly point: PointBody;
-  /** Null: as long as the item is there. */
-  readonly expiresAt?: string | null;
+  /** Undefined: as long as the item is there. */
+  readonly expiresAt: Date | undefined;
 }
 
 export function renderPoint({ itemPath, point, expiresAt }: RenderedPoint): unknown {
@@ -40,7 +40,7 @@ export function renderPoint({ itemPath, point, expiresAt }: RenderedPoint): unkn
         ArchivedRP: { isReadyForMove: false, additionalInfo: "There is no archive tier." },
       },
       recoveryPointProperties: {
-        ...(typeof expiresAt === "string" && { expiryTime: expiresAt }),
+        ...(expiresAt !== undefined && { expiryTime: expiresAt.toISOString() }),
         ...(point.tags.length > 0 && { ruleName: point.tags.join(",") }),
         isSoftDeleted: false,
       },

@@ -231,6 +231,7 @@ describe("a machine", () => {
         { type: "InstantRP", status: "Valid" },
         { type: "HardenedRP", status: "Valid" },
       ],
+      recoveryPointProperties: { expiryTime: "2026-03-31T12:00:00.000Z" },
       recoveryPointDiskConfiguration: { numberOfDisksIncludedInBackup: 2, includedDiskList: [{ lun: -1 }, { lun: 0 }] },
     });
     const item = await clients.backup.protectedItems.get(...IN_VAULT, { filter: "expand eq 'extendedinfo'" });
