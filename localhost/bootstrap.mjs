@@ -24,6 +24,7 @@ const COMMANDS = {
   ],
   build: [["build.ts"]],
   bench: [["bench/main.ts"]],
+  demo: [["localhost/demo.ts"]],
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

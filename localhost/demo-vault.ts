@@ -40,7 +40,8 @@ export const itemPath = (machine: string): string =>
   `${DEMO_VAULT}/backupFabrics/Azure/protectionContainers/IaasVMContainer;iaasvmcontainerv2;demo;${machine}` +
   `/protectedItems/VM;iaasvmcontainerv2;demo;${machine}`;
 
-const machineId = (machine: string): string => `${DEMO_GROUP}/providers/Microsoft.Compute/virtualMachines/${machine}`;
+export const machineId = (machine: string): string =>
+  `${DEMO_GROUP}/providers/Microsoft.Compute/virtualMachines/${machine}`;
 
 export interface DemoVault {
   readonly protectedMachines: readonly string[];

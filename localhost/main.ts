@@ -8,6 +8,7 @@ import { messageOf } from "../src/base/failure.ts";
 import { requestToken } from "./arm-client.ts";
 import { EXIT_CODES, readFlags, runCommand, wholeNumber } from "./command-line.ts";
 import { SUBSCRIPTION, setUpDemoVault } from "./demo-vault.ts";
+import { localFolder, stackFile } from "./found-stack.ts";
 import { printBanner } from "./functions-host/banner.ts";
 import { standardOutput } from "./functions-host/console-log.ts";
 import type { FunctionHost } from "./functions-host/function-host.ts";
@@ -20,6 +21,7 @@ import { endProcess, type RunHostOptions, runHost } from "./run-host.ts";
 import { type StackFacts, stackLine, stackText } from "./stack-banner.ts";
 import { exitCodeOf, onStopSignal } from "./stop-signals.ts";
 import { acquireHubLock } from "./task-hub/journal/hub-lock.ts";
+import { endWithParent } from "./with-parent.ts";
 
 const projectFolder = dirname(import.meta.dirname);
 const DEFAULT_PORT = 7071;
@@ -72,12 +74,15 @@ await runCommand(async () => {
     "host-only": { type: "boolean" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
+    // For what starts a stack of its own: it must not outlive that.
+    "with-parent": { type: "boolean" },
     help: { type: "boolean" },
   });
   if (flags.help) {
     process.stdout.write(HELP);
     return;
   }
+  if (flags["with-parent"]) endWithParent();
   const isAlone = flags["host-only"] ?? false;
   const port = wholeNumber("port", flags.port, isAlone ? LAST_PORT : LAST_PORT - PORTS_TAKEN + 1) ?? DEFAULT_PORT;
   const choices: Choices = {
@@ -138,10 +143,6 @@ async function startAll(choices: Choices): Promise<void> {
   }
 }
 
-function localFolder(dataFolder: string): string {
-  return join(dataFolder, "local");
-}
-
 async function untilEarlierOnesAreGone(dataFolder: string): Promise<void> {
   for (const folder of [azuriteFolder(dataFolder), azureFolder(dataFolder)]) {
     await (await acquireLockWithin(folder, EARLIER_ONES_MS)).release();
@@ -198,7 +199,7 @@ async function writeStackFile(
   { azureUrl, tenantId }: RunningLocalAzure,
   apiUrl: string,
 ): Promise<void> {
-  const file = join(localFolder(dataFolder), "stack.json");
+  const file = stackFile(dataFolder);
   await rm(file, { force: true });
   await writeFile(file, `${JSON.stringify({ apiUrl, azureUrl, tenantId })}\n`);
 }

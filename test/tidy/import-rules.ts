@@ -131,6 +131,11 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     reason: "the start command composes what runs locally, and nothing else",
   },
   {
+    folder: "localhost/demo-run.ts",
+    mayImport: ["localhost", "src/base", "cli/output.ts", "cli/progress.ts"],
+    reason: "the demonstration is a client of the API that shows its progress as the command line does",
+  },
+  {
     folder: "localhost/functions-host",
     mayImport: ["src/base", "localhost/task-hub"],
     reason:

@@ -79,7 +79,12 @@ function progressOf(job: JobBody, now: Date) {
   if (percent === undefined || job.endedAt !== null) return {};
   const elapsedMs = now.getTime() - Date.parse(job.startedAt);
   const remaining = doneBytes > 0 ? renderDuration((elapsedMs / doneBytes) * (totalBytes - doneBytes)) : undefined;
-  return { progressPercentage: percent, ...(remaining !== undefined && { estimatedRemainingDuration: remaining }) };
+  return {
+    progressPercentage: percent,
+    ...(remaining !== undefined && { estimatedRemainingDuration: remaining }),
+    // Ours: a percentage tells no rate.
+    ...{ doneBytes, totalBytes },
+  };
 }
 
 /** Undefined: what there is to do is not known yet. */
