@@ -3,7 +3,7 @@
 
 import { app, type InvocationContext, type TimerHandler } from "@azure/functions";
 import * as df from "durable-functions";
-import { collectVaults } from "../src/control/care.ts";
+import { collectVaults, purgeVaults } from "../src/control/care.ts";
 import type { ControlDeps } from "../src/control/control-deps.ts";
 import { dispatch } from "../src/control/dispatch.ts";
 import { reconcileVaults } from "../src/control/reconcile.ts";
@@ -18,6 +18,7 @@ const DAY_MS = 24 * 3_600_000;
 every("dispatch", "0 * * * * *", async (deps) => void (await dispatch(deps)));
 every("reconcile", "30 */2 * * * *", async (deps) => void (await reconcileVaults(deps)));
 every("retention", "0 7 * * * *", retainVaults);
+every("purge-items", "0 22 * * * *", purgeVaults);
 every("collect", "0 37 3 * * *", collectVaults);
 
 app.timer("purge-history", {

@@ -14,6 +14,7 @@ import { explainConsistency } from "../domain/consistency.ts";
 import { FAILURE_CATALOG } from "../domain/failure-catalog.ts";
 import type { JobId } from "../domain/job-id.ts";
 import { restorePointCollectionName, restorePointName, snapshotGroupName } from "../domain/names-of-things.ts";
+import { relativeKeyOf } from "../domain/relatives.ts";
 import type { Machine, MachineDisk } from "../ports/machines.ts";
 import type { SnapshotRef, SnapshotState } from "../ports/snapshots.ts";
 import { backupOf, changeBackup, readItem } from "./backup-work.ts";
@@ -65,9 +66,16 @@ async function decideSnapshot(deps: ControlDeps, ref: JobRef): Promise<{ job: Jo
       asksForCrashConsistent: ask === "CrashConsistent",
       consistencyReason: reason === undefined ? "" : explainConsistency(reason),
       machine: describe(machine, item),
+      relativeKey: relativeKeyFor(machine),
     };
   });
   return { job: decided, item };
+}
+
+function relativeKeyFor({ osType, disks }: Machine): string | null {
+  const system = disks.find(({ lun }) => lun === -1);
+  if (!system) return null;
+  return relativeKeyOf({ osType, osDiskBytes: system.sizeBytes, imageReference: system.imageReference });
 }
 
 async function requireMachine(deps: ControlDeps, item: ItemBody): Promise<Machine> {

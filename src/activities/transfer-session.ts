@@ -18,6 +18,7 @@ import type { Vault } from "../vault/open-vault.ts";
 import { readPoint } from "../vault/points.ts";
 import { type Backup, type OpenTransfer, openTransfer } from "../vault/transfer.ts";
 import { backupOf, readItem, readVault } from "./backup-work.ts";
+import { relativeFor } from "./relatives.ts";
 
 export interface ActivityDeps extends ControlDeps {
   readonly sessions: TransferSessions;
@@ -79,8 +80,10 @@ async function backupFor(deps: ControlDeps, ref: JobRef, job: JobBody, { item }:
   const { snapshotDisks, snapshotTime, pointId, consistency, consistencyReason, tags } = backup;
   const pointTime = snapshotTime ?? job.startedAt;
   const capture = await readRow(deps.tables, CAPTURE_ROWS, capturePlace(ref.vault, ref.job));
+  const relative = await relativeFor(deps, ref, job, item);
   return {
     ...{ item, pointId, pointTime, consistencyReason, tags },
+    ...(relative && { relative }),
     ...(consistency && { consistency }),
     ...(capture && { machine: capture.body.configuration }),
     committedBy: ref.job,

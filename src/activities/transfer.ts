@@ -16,6 +16,7 @@ import { asOutcome } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
 import { changeProgress } from "./progress.ts";
+import { rememberRelative } from "./relatives.ts";
 import { inSlot } from "./slots.ts";
 import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
 
@@ -100,6 +101,7 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
   const readBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.readBytes, 0);
   await recordArchive(deps, ref, job, { transfer: manifest.transfer, storedBytes });
   await changeBackup(deps, ref, () => ({ transferredBytes: readBytes }));
+  await rememberRelative(deps, ref, job, manifest.item);
   const properties = { ...job.properties, "Backup Size": `${Math.ceil(readBytes / 2 ** 20)} MB` };
   await moveSubTask(deps, ref, SUB_TASK_OF.transfer, "complete", { properties });
   const vault = await deps.archives.open(await readVault(deps, ref.vault));

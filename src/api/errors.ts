@@ -39,7 +39,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
   ["BMSUserErrorPolicyInUse", 400],
 ]);
 
-/** Long enough for a throttled store to recover, short enough for somebody who waits. */
+/** Where nothing else is known: long enough for a throttled store to recover, short enough for somebody who waits. */
 const RETRY_AFTER_SECONDS = 5;
 
 export function isInternal(thrown: unknown): boolean {
@@ -66,11 +66,16 @@ export function textOf({ message, hint }: HoldfastFailure): string {
 }
 
 function headersFor(status: number, failure: HoldfastFailure, authorityUrl: string): Record<string, string> {
-  if (status === 429 || status === 503) return { "Retry-After": String(RETRY_AFTER_SECONDS) };
+  if (status === 429 || status === 503) return { "Retry-After": String(retryAfterSecondsOf(failure)) };
   if (status !== 401) return {};
   const error =
     failure.code === "AuthenticationFailed"
       ? ""
       : `, error="invalid_token", error_description="${failure.message.replaceAll(/[^ !#-[\]-~]/g, "'")}"`;
   return { "WWW-Authenticate": `Bearer authorization_uri="${authorityUrl}"${error}` };
+}
+
+/** Whoever throttles us may have said how long: there is no use in coming sooner. */
+function retryAfterSecondsOf({ retryAfterMs }: HoldfastFailure): number {
+  return retryAfterMs === undefined ? RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(retryAfterMs / 1000));
 }

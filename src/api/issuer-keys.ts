@@ -7,6 +7,8 @@ import type { Clock } from "../ports/clock.ts";
 import type { KeySet, KeySets } from "../ports/key-sets.ts";
 
 const COOLDOWN_MS = 30_000;
+/** After a failure: nobody gets in until the issuer answers, so that is tried sooner. */
+const COOLDOWN_AFTER_FAILURE_MS = 2_000;
 /** A key that the issuer has withdrawn is believed no longer than this. */
 const MAX_AGE_MS = 12 * 60 * 60_000;
 
@@ -17,6 +19,7 @@ export class IssuerKeys {
   #keys: ReadonlyMap<string, CryptoKey> = new Map();
   #readAt = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
+  #cooldownMs = COOLDOWN_MS;
   #asking: Promise<void> | undefined;
 
   constructor(url: string, keySets: KeySets, clock: Clock) {
@@ -39,7 +42,7 @@ export class IssuerKeys {
 
   /** Requests that come while an answer is under way share it. */
   async #ask(): Promise<void> {
-    if (this.#asking === undefined && this.#now() - this.#askedAt < COOLDOWN_MS) return;
+    if (this.#asking === undefined && this.#now() - this.#askedAt < this.#cooldownMs) return;
     this.#asking ??= this.#read().finally(() => {
       this.#asking = undefined;
     });
@@ -48,12 +51,14 @@ export class IssuerKeys {
 
   async #read(): Promise<void> {
     this.#askedAt = this.#now();
+    this.#cooldownMs = COOLDOWN_MS;
     try {
       this.#keys = await importKeys(await this.#keySets.read(this.#url));
       this.#readAt = this.#askedAt;
     } catch (cause) {
       // The keys that are known go on being good for their time; without any, `find` says so.
       if (!(cause instanceof HoldfastFailure)) throw cause;
+      this.#cooldownMs = COOLDOWN_AFTER_FAILURE_MS;
     }
   }
 
@@ -64,7 +69,8 @@ export class IssuerKeys {
 
 async function importKeys({ keys }: KeySet): Promise<ReadonlyMap<string, CryptoKey>> {
   const signing = keys.filter(
-    ({ kty, use, kid }) => kty === "RSA" && (use ?? "sig") === "sig" && typeof kid === "string",
+    ({ kty, use, ...rest }) =>
+      kty === "RSA" && (use ?? "sig") === "sig" && ["kid", "n", "e"].every((part) => typeof rest[part] === "string"),
   );
   const imported = signing.map(async (key) => {
     const { kid, n, e } = key as { kid: string; n: string; e: string };

@@ -4,8 +4,9 @@
 import { z } from "zod";
 import type { Clock } from "../ports/clock.ts";
 import type { RoleAssignment, RoleAssignments } from "../ports/role-assignments.ts";
+import { asked } from "./azure-failures.ts";
 
-/** A request to ARM by path or by link, answered with its body; fails as ports do. */
+/** A request to ARM by path or by link, answered with its body; fails as Azure's clients do. */
 export type ReadArm = (pathOrLink: string, apiVersion: string) => Promise<unknown>;
 
 export interface ArmRoleAssignmentsOptions {
@@ -99,11 +100,14 @@ async function readRoleNames({
 
 async function* entriesOf<Entry>(read: ReadArm, path: string, schema: z.ZodType<Entry>): AsyncGenerator<Entry> {
   for (let next: string | null | undefined = path; typeof next === "string"; ) {
-    const { value, nextLink }: z.infer<typeof page> = page.parse(await read(next, API_VERSION));
+    const { value, nextLink }: z.infer<typeof page> = page.parse(await ask(read, next));
     for (const entry of value) yield schema.parse(entry);
     next = nextLink;
   }
 }
+
+const ask = (read: ReadArm, pathOrLink: string): Promise<unknown> =>
+  asked("Role assignments", () => read(pathOrLink, API_VERSION));
 
 const authorizationPath = (subscriptionId: string): string =>
   `/subscriptions/${subscriptionId}/providers/Microsoft.Authorization`;

@@ -4,7 +4,6 @@
 
 import { createHash } from "node:crypto";
 import type { Disk } from "@azure/arm-compute";
-import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import { HoldfastFailure } from "../base/failure.ts";
 import { FOOTER_BYTES, fixedVhdFooter } from "../base/vhd-footer.ts";
 import type { DiskSink } from "../ports/disk-sink.ts";
@@ -14,7 +13,6 @@ import { asked, found } from "./azure-failures.ts";
 import type { DiskAccess } from "./disk-access.ts";
 import { RenewedBlob } from "./renewed-blob.ts";
 import { parseTyped } from "./resource-path.ts";
-import { STORAGE_RETRIES } from "./storage-retries.ts";
 import { uploadSink, writePages } from "./upload-sink.ts";
 
 const DISKS = "Microsoft.Compute/disks";
@@ -128,10 +126,8 @@ class AzureTargetDisks implements TargetDisks {
   }
 
   private blobOf(diskId: string): RenewedBlob {
-    const options = { retryOptions: STORAGE_RETRIES };
     return new RenewedBlob({
-      client: async () =>
-        new PageBlobClient(await this.access.url(diskId, "Write"), new AnonymousCredential(), options),
+      client: () => this.access.blob(diskId, "Write"),
       refused: (url) => this.access.refused(url),
     });
   }

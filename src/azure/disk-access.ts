@@ -4,9 +4,11 @@
 //
 // Ending access to what somebody still uses does no harm: their next request is refused, and they ask again.
 
+import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import type { Arm } from "./arm.ts";
 import { asked, azureErrorOf, failureOf, found } from "./azure-failures.ts";
 import { parseResourceId } from "./resource-path.ts";
+import { STORAGE_RETRIES } from "./storage-retries.ts";
 
 export type AccessLevel = "Read" | "Write";
 
@@ -32,13 +34,25 @@ export class DiskAccess {
   private readonly arm: Arm;
   private readonly times: AccessTimes;
   private readonly grants = new Map<string, Grant>();
+  private readonly clients = new Map<string, PageBlobClient>();
 
   constructor(arm: Arm, times: AccessTimes = TIMES) {
     this.arm = arm;
     this.times = times;
   }
 
-  /** A URL that reads or writes the bytes of a disk or a disk restore point. */
+  /** A client that reads or writes the bytes of a disk or a disk restore point, for the next requests. */
+  async blob(resourceId: string, level: AccessLevel): Promise<PageBlobClient> {
+    const key = resourceId.toLowerCase();
+    const url = await this.url(resourceId, level);
+    const known = this.clients.get(key);
+    if (known?.url === url) return known;
+    const client = new PageBlobClient(url, new AnonymousCredential(), { retryOptions: STORAGE_RETRIES });
+    this.clients.set(key, client);
+    return client;
+  }
+
+  /** The address alone. */
   url(resourceId: string, level: AccessLevel): Promise<string> {
     const key = resourceId.toLowerCase();
     const known = this.grants.get(key);
@@ -67,6 +81,7 @@ export class DiskAccess {
   /** Ends all access to a resource, whoever asked for it. One that is not there, or that nobody accesses, is no failure. */
   async end(resourceId: string): Promise<void> {
     this.grants.delete(resourceId.toLowerCase());
+    this.clients.delete(resourceId.toLowerCase());
     const signal = AbortSignal.timeout(this.times.operationMs);
     const options = { updateIntervalInMs: POLL_MS, abortSignal: signal };
     await found(`Ending access to ${resourceId}`, () => this.revoking(resourceId, options));

@@ -5,7 +5,6 @@
 // point and leaves it alone. A point never changes, so whoever reads it reads what was begun.
 
 import type { DiskRestorePoint, RestorePoint, RestorePointSourceMetadata } from "@azure/arm-compute";
-import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import pMap from "p-map";
 import { HoldfastFailure } from "../base/failure.ts";
 import type { DiskSource, SnapshotIdentity } from "../ports/disk-source.ts";
@@ -24,7 +23,6 @@ import { openPageBlobSource } from "./blob-page-source.ts";
 import { type DiskAccess, isFamilyLimit } from "./disk-access.ts";
 import { parseResourceId, parseTyped } from "./resource-path.ts";
 import { snapshotCode, snapshotFailure } from "./snapshot-failures.ts";
-import { STORAGE_RETRIES } from "./storage-retries.ts";
 
 export const DISK_RESTORE_POINTS = "Microsoft.Compute/restorePointCollections/restorePoints/diskRestorePoints";
 const GROUPS_API_VERSION = "2021-04-01";
@@ -104,11 +102,7 @@ export class RestorePoints implements Snapshots {
 
   open(disk: SnapshotDiskRef): Promise<DiskSource> {
     const { snapshotDiskId, diskUniqueId, snapshotTime } = disk;
-    const client = async () =>
-      new PageBlobClient(await this.grant(snapshotDiskId), new AnonymousCredential(), {
-        retryOptions: STORAGE_RETRIES,
-      });
-    return openPageBlobSource(client, {
+    return openPageBlobSource(() => this.granted(snapshotDiskId, (id) => this.access.blob(id, "Read")), {
       identity: { diskUniqueId, snapshotId: snapshotDiskId, snapshotTime },
       hasFooter: true,
       base: (since) => this.base(snapshotDiskId, since),
@@ -203,7 +197,7 @@ export class RestorePoints implements Snapshots {
     const key = snapshotDiskId.toLowerCase();
     this.bases.set(key, (this.bases.get(key) ?? new Set()).add(since.snapshotId));
     try {
-      return { url: await this.grant(since.snapshotId) };
+      return { url: await this.granted(since.snapshotId, (id) => this.access.url(id, "Read")) };
     } catch (thrown) {
       // Gone, or not to be had: comparing everything takes longer, and is right as well.
       if (thrown instanceof HoldfastFailure && ["not-found", "conflict"].includes(thrown.kind)) return undefined;
@@ -212,13 +206,16 @@ export class RestorePoints implements Snapshots {
   }
 
   /** When Azure lets no more snapshots of the disk be read, those that nobody here reads have been left behind. */
-  private async grant(snapshotDiskId: string): Promise<string> {
+  private async granted<Access>(
+    snapshotDiskId: string,
+    ask: (snapshotDiskId: string) => Promise<Access>,
+  ): Promise<Access> {
     try {
-      return await this.access.url(snapshotDiskId, "Read");
+      return await ask(snapshotDiskId);
     } catch (thrown) {
       if (!isFamilyLimit(thrown)) throw thrown;
       await this.endForgottenAccess(snapshotDiskId);
-      return this.access.url(snapshotDiskId, "Read");
+      return ask(snapshotDiskId);
     }
   }
 

@@ -23,6 +23,6 @@ export async function prepareArchive(deps: ControlDeps, vault: VaultKey): Promis
 }
 
 /** Another one for another vault of the same name. */
-function containerNameOf(vault: VaultKey, { createdAt }: VaultBody): string {
-  return `vault-${createHash("sha256").update(`${vault}/${createdAt}`).digest("hex").slice(0, 32)}`;
+function containerNameOf(vault: VaultKey, { incarnation }: VaultBody): string {
+  return `vault-${createHash("sha256").update(`${vault}/${incarnation}`).digest("hex").slice(0, 32)}`;
 }

@@ -87,7 +87,7 @@ async function standingOf(deps: ClaimDeps, claim: ClaimBody): Promise<StandingCl
   const item = (await readRow(deps.tables, ITEM_ROWS, itemPlace(claim.vault, claim.item)))?.body;
   if (item) return { claim, vault, item };
   const container = await readRow(deps.tables, CONTAINER_ROWS, containerPlace(claim.vault, claim.containerName));
-  return container?.body.vaultCreatedAt === vault.createdAt ? { claim, vault, item } : undefined;
+  return container?.body.vaultIncarnation === vault.incarnation ? { claim, vault, item } : undefined;
 }
 
 function claimed(machineId: string, vault: VaultBody): HoldfastFailure {

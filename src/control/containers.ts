@@ -145,12 +145,16 @@ async function standContainer(
   names: VmNameParts,
   about: Omit<Container, "name">,
 ): Promise<void> {
-  const { createdAt: vaultCreatedAt } = owner;
+  const { incarnation: vaultIncarnation } = owner;
   const registeredAt = deps.clock.now().toISOString();
-  const body: ContainerBody = { name: renderContainerName(names), ...about, registeredAt, vaultCreatedAt };
+  const body: ContainerBody = { name: renderContainerName(names), ...about, registeredAt, vaultIncarnation };
   if (await insertRow(deps.tables, CONTAINER_ROWS, placeOf(vault, names), body)) return;
-  const held = await readRow(deps.tables, CONTAINER_ROWS, placeOf(vault, names));
-  if (held && !isOf(owner, held.body)) await replaceRow(deps.tables, CONTAINER_ROWS, held, body);
+  const found = await readRow(deps.tables, CONTAINER_ROWS, placeOf(vault, names));
+  if (!found || isOf(owner, found.body)) return;
+  // What an earlier vault of the name has left; read before the vault, so that it is not what a later one has put there.
+  const { body: now } = await requireVault(deps, vault);
+  if (now.incarnation !== owner.incarnation) throw lostTo(body.name);
+  await replaceRow(deps.tables, CONTAINER_ROWS, found, body);
 }
 
 async function requireNoItem(deps: ControlDeps, vault: VaultKey, names: VmNameParts): Promise<void> {
@@ -181,7 +185,7 @@ function containerOf({ containerName: name, machineKind, machineId, machineName 
   return { name, machineKind, machineId, machineName };
 }
 
-const isOf = (owner: VaultBody, container: ContainerBody): boolean => container.vaultCreatedAt === owner.createdAt;
+const isOf = (owner: VaultBody, container: ContainerBody): boolean => container.vaultIncarnation === owner.incarnation;
 
 const placeOf = (vault: VaultKey, names: VmNameParts) => containerPlace(vault, renderContainerName(names));
 

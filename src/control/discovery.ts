@@ -170,7 +170,7 @@ async function namesStanding(deps: ControlDeps, vault: VaultKey): Promise<Readon
   if (!owner) return names;
   for await (const { key } of listRows(deps.tables, ITEM_ROWS, vault)) names.add(key);
   for await (const { key, body } of listRows(deps.tables, CONTAINER_ROWS, vault)) {
-    if (body.vaultCreatedAt === owner.createdAt) names.add(key);
+    if (body.vaultIncarnation === owner.incarnation) names.add(key);
   }
   return names;
 }

@@ -15,13 +15,12 @@ import type { ControlDeps } from "./control-deps.ts";
 import { type ItemChange, parseItemChange } from "./item-change.ts";
 import { heldItem, itemFactsOf } from "./items.ts";
 import { moveSubTask, readJob } from "./job-changes.ts";
-import { freeItem, removeNewItem, requireStillWanted } from "./protection.ts";
+import { freeItem, keepSurroundings, removeNewItem } from "./protection.ts";
 import { purgeItem } from "./purge.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "./rows/item-row.ts";
 import type { JobBody } from "./rows/job-row.ts";
 import { POLICY_ROWS, policyPlace } from "./rows/policy-row.ts";
 import { changeRow, readRow } from "./rows/row-kind.ts";
-import { requireVault } from "./vaults.ts";
 
 type Progress = "done" | "pending";
 
@@ -93,8 +92,7 @@ async function enable(
   requireNamed(item, job);
   // The request may have died before it came to this.
   if (!(await settleClaim(deps, item.machineId, job.id))) throw superseded(job);
-  const { body: owner } = await requireVault(deps, ref.vault);
-  await requireStillWanted(deps, owner, { vault: ref.vault, change });
+  await keepSurroundings(deps, ref.vault, change);
   await prepareArchive(deps, ref.vault);
   const extensionNote = noteOf(await deps.machines.read(item.machineId));
   const protectedAt = deps.clock.now().toISOString();
@@ -112,8 +110,10 @@ async function configure(
   deps: ControlDeps,
   ref: JobRef,
   job: JobBody,
-  { policy, disks }: Extract<ItemChange, { kind: "configure" }>,
+  change: Extract<ItemChange, { kind: "configure" }>,
 ): Promise<Progress> {
+  const { policy, disks } = change;
+  await keepSurroundings(deps, ref.vault, change);
   const item = await heldItem(deps, { vault: ref.vault, item: job.item });
   const before = item.body.policy === null ? undefined : await readPolicy(deps, ref, item.body.policy);
   const after = await readPolicy(deps, ref, policy);

@@ -33,8 +33,9 @@ export async function putPolicy(
 ): Promise<{ readonly policy: PolicyBody; readonly isNew: boolean }> {
   requirePolicyName(name);
   for (;;) {
-    const { body: owner } = await requireVault(deps, vault);
+    // Before the vault: so what a later vault of the name has put there is never taken for a leftover, and replaced.
     const found = await readRow(deps.tables, POLICY_ROWS, policyPlace(vault, name));
+    const { body: owner } = await requireVault(deps, vault);
     const before = found && isOf(owner, found.body) ? found : undefined;
     if (before) {
       const next = editedPolicy(deps, owner, before.body, written);
@@ -43,7 +44,7 @@ export async function putPolicy(
     }
     requireValidPolicy(written);
     await requireRoom(deps, owner, vault);
-    const fresh = newPolicy(name, written, { vaultCreatedAt: owner.createdAt, now: nowOf(deps) });
+    const fresh = newPolicy(name, written, { vaultIncarnation: owner.incarnation, now: nowOf(deps) });
     const isWritten = found
       ? await replaceRow(deps.tables, POLICY_ROWS, found, fresh)
       : await insertRow(deps.tables, POLICY_ROWS, policyPlace(vault, name), fresh);
@@ -82,11 +83,7 @@ export async function listPolicies(
   });
 }
 
-/**
- * Flag, look, remove. Whoever puts an item under a policy writes the item first and looks at the policy afterwards
- * (protection.ts), so of a deletion and a new user at least one sees the other. A flag that a crash left behind is taken
- * up by the next deletion, and lifted by the next PUT.
- */
+/** Flag, look, remove: as with vaults (vaults.ts), with whoever puts an item under the policy. */
 export async function deletePolicy(
   deps: ControlDeps,
   { vault, policy: name }: PolicyRef,
@@ -125,17 +122,14 @@ export function nextRunTime(deps: ControlDeps, policy: PolicyBody): Date | undef
   return nextRunTimes(deps, policy, 1)[0];
 }
 
-/** For whoever puts an item under a policy, before and after writing the item. */
-export async function requireUsablePolicy(
-  deps: ControlDeps,
-  owner: VaultBody,
-  { vault, policy: name }: PolicyRef,
-): Promise<PolicyBody> {
-  const { body } = await heldPolicy(deps, owner, vault, name);
-  if (body.deletingSince === null) return body;
-  throw new HoldfastFailure("conflict", "HoldfastPolicyBeingDeleted", `The policy ${body.name} is being deleted`, {
-    hint: "Choose another one, or write it again.",
-  });
+/** For who has put an item under a policy: it is there, and whoever was about to delete it looks again. */
+export async function keepPolicy(deps: ControlDeps, { vault, policy: name }: PolicyRef): Promise<void> {
+  for (;;) {
+    const { body: owner } = await requireVault(deps, vault);
+    const held = await heldPolicy(deps, owner, vault, name);
+    if (held.body.deletingSince === null) return;
+    await replaceRow(deps.tables, POLICY_ROWS, held, { ...held.body, deletingSince: null });
+  }
 }
 
 async function heldPolicy(deps: ControlDeps, owner: VaultBody, vault: VaultKey, name: string) {
@@ -209,6 +203,6 @@ function requirePolicyName(name: string): void {
 }
 
 /** A row that an earlier vault of this name left behind is no policy of this one. */
-const isOf = (owner: VaultBody, policy: PolicyBody): boolean => policy.vaultCreatedAt === owner.createdAt;
+const isOf = (owner: VaultBody, policy: PolicyBody): boolean => policy.vaultIncarnation === owner.incarnation;
 const sameText = (one: string | null | undefined, other: string): boolean => one?.toLowerCase() === other.toLowerCase();
 const nowOf = (deps: ControlDeps): string => deps.clock.now().toISOString();

@@ -3,8 +3,7 @@
 //
 // Order of writes: the job, then the item, which from then on names the job as the one that changes it. That second write
 // decides: of two requests one names its job there, and a job that its item does not name changes nothing. Only afterwards
-// a request looks whether vault and policy are still to be used, for whoever deletes them flags them first and looks at the
-// items afterwards: of the two at least one sees the other.
+// a request makes sure of vault and policy, for whoever deletes them looks at the items before.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import { parseItemName, renderContainerName, renderContainerProperty, renderItemName } from "../domain/arm-ids.ts";
@@ -18,13 +17,13 @@ import { ALL_DISKS, type DiskChoice, examineMachine, machineNamesOf } from "./di
 import type { ItemChange } from "./item-change.ts";
 import { heldItem, type ItemRef, itemFactsOf } from "./items.ts";
 import { isJobOver } from "./jobs.ts";
-import { requireUsablePolicy } from "./policies.ts";
+import { getPolicy, keepPolicy } from "./policies.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "./rows/item-row.ts";
 import type { JobBody } from "./rows/job-row.ts";
 import { changeRow, type Held, insertRow, readRow, removeHeldRow, replaceRow } from "./rows/row-kind.ts";
 import type { VaultBody, VaultKey } from "./rows/vault-row.ts";
 import { type Accepted, insertShortJob, startShortJob, takeBackJob } from "./short-jobs.ts";
-import { requireVault } from "./vaults.ts";
+import { keepVault, requireVault } from "./vaults.ts";
 
 export interface ProtectRequest extends ItemRef {
   readonly machineId: string;
@@ -39,10 +38,10 @@ export async function protectMachine(deps: ControlDeps, request: ProtectRequest)
   const { vault, item, policy } = request;
   const { body: owner } = await requireVault(deps, vault);
   requireSameMachine(item, request.machineId);
-  const { name: policyName } = await requireUsablePolicy(deps, owner, { vault, policy });
+  const { name: policyName } = await getPolicy(deps, { vault, policy });
   const found = await readRow(deps.tables, ITEM_ROWS, itemPlace(vault, item));
   if (!found) return enable(deps, owner, { ...request, policy: policyName });
-  return changeItem(deps, owner, request, (body) => ({
+  return changeItem(deps, request, (body) => ({
     event: isStopped(body) ? "resume" : "reconfigure",
     change: { kind: "configure", policy: policyName, disks: request.disks ?? body.disks },
     properties: { "Policy Name": policyName },
@@ -50,28 +49,25 @@ export async function protectMachine(deps: ControlDeps, request: ProtectRequest)
 }
 
 /** Every recovery point is kept for good. */
-export async function stopProtection(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
-  const { body: owner } = await requireVault(deps, ref.vault);
-  return changeItem(deps, owner, ref, () => ({ event: "stop-and-retain", change: { kind: "stop" } }));
+export function stopProtection(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
+  return changeItem(deps, ref, () => ({ event: "stop-and-retain", change: { kind: "stop" } }));
 }
 
 /** Recovery points go as the policy says, but for the last. */
-export async function suspendBackups(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
-  const { body: owner } = await requireVault(deps, ref.vault);
-  return changeItem(deps, owner, ref, () => ({ event: "suspend", change: { kind: "suspend" } }));
+export function suspendBackups(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
+  return changeItem(deps, ref, () => ({ event: "suspend", change: { kind: "suspend" } }));
 }
 
-export async function undeleteItem(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
-  const { body: owner } = await requireVault(deps, ref.vault);
+export function undeleteItem(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
   const properties = { "Undelete flag": "True" };
-  return changeItem(deps, owner, ref, () => ({ event: "undelete", change: { kind: "undelete" }, properties }));
+  return changeItem(deps, ref, () => ({ event: "undelete", change: { kind: "undelete" }, properties }));
 }
 
 /** Stops protection and deletes its data: for a while so that it can be undone, as the vault is set. */
 export async function deleteItem(deps: ControlDeps, ref: ItemRef): Promise<Accepted> {
   const { body: owner } = await requireVault(deps, ref.vault);
   const event = deletionEventOf({ state: owner.softDelete.state, retentionDays: owner.softDelete.days });
-  return changeItem(deps, owner, ref, (item) => {
+  return changeItem(deps, ref, (item) => {
     refuseWhileImmutable(owner.immutability, "Deleting backup data", undefined);
     const now = deps.clock.now();
     const deletedAt = item.deletedAt ?? now.toISOString();
@@ -98,7 +94,7 @@ async function enable(deps: ControlDeps, owner: VaultBody, request: ProtectReque
   const item: ItemBody = { ...fresh, changingJob: job.id };
   try {
     await standItem(deps, vault, item, job.id);
-    await requireStillWanted(deps, owner, { vault, change });
+    await keepSurroundings(deps, vault, change);
   } catch (cause) {
     // Nothing was promised to anybody yet. A crash leaves the same to the job, which finds out for itself.
     await removeNewItem(deps, vault, item.name, job.id);
@@ -125,12 +121,7 @@ export async function removeNewItem(deps: ControlDeps, vault: VaultKey, name: st
     await removeHeldRow(deps.tables, ITEM_ROWS, held);
 }
 
-async function changeItem(
-  deps: ControlDeps,
-  owner: VaultBody,
-  ref: ItemRef,
-  decide: (item: ItemBody) => Decision,
-): Promise<Accepted> {
+async function changeItem(deps: ControlDeps, ref: ItemRef, decide: (item: ItemBody) => Decision): Promise<Accepted> {
   const { vault } = ref;
   const decisionOn = async ({ body }: Held<ItemBody>): Promise<Decision> => {
     const decision = decide(body);
@@ -147,7 +138,7 @@ async function changeItem(
       if (held.body.changingJob === job.id) break;
       await decisionOn(held);
     }
-    await requireStillWanted(deps, owner, { vault, change });
+    await keepSurroundings(deps, vault, change);
   } catch (cause) {
     await freeItem(deps, ref, job.id);
     await takeBackJob(deps, vault, job);
@@ -164,19 +155,10 @@ export async function freeItem(deps: ControlDeps, { vault, item }: ItemRef, job:
   );
 }
 
-/** For what puts an item into a vault or under a policy, asked after the item was written. */
-export async function requireStillWanted(
-  deps: ControlDeps,
-  { createdAt }: Pick<VaultBody, "createdAt">,
-  { vault, change }: { readonly vault: VaultKey; readonly change: ItemChange },
-): Promise<void> {
-  const { body: owner } = await requireVault(deps, vault);
-  if (change.kind === "enable" && (owner.createdAt !== createdAt || owner.deletingSince !== null)) {
-    throw new HoldfastFailure("conflict", "HoldfastVaultBeingDeleted", `The vault ${owner.name} is being deleted`, {
-      hint: "Choose another vault, or try again.",
-    });
-  }
-  if ("policy" in change) await requireUsablePolicy(deps, owner, { vault, policy: change.policy });
+/** Of an item that was written: its vault and its policy are there, and stay. */
+export async function keepSurroundings(deps: ControlDeps, vault: VaultKey, change: ItemChange): Promise<void> {
+  if (change.kind === "enable") await keepVault(deps, vault);
+  if ("policy" in change) await keepPolicy(deps, { vault, policy: change.policy });
 }
 
 async function requireUnchanging(deps: ControlDeps, vault: VaultKey, item: ItemBody): Promise<void> {

@@ -1,6 +1,6 @@
 // Vaults: creating, changing, reading, deleting. A vault's row is the vault; what else a new one needs comes after it and
-// before anybody sees it, and a deletion flags the row before it looks around, so that each pair of requests that meet
-// finds at least one of them out.
+// before anybody sees it, and a deletion flags the row before it looks around, so that of two requests that meet at least
+// one finds out.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import { DEFAULT_POLICIES } from "../domain/default-policies.ts";
@@ -15,9 +15,10 @@ import {
   vaultNotEmpty,
 } from "../domain/vault-rules.ts";
 import type { ControlDeps } from "./control-deps.ts";
+import { randomUuid } from "./ids.ts";
 import { type Page, type PageRequest, pageOfHeld } from "./paging.ts";
 import { ITEM_ROWS } from "./rows/item-row.ts";
-import { newPolicy, POLICY_ROWS, policyPlace } from "./rows/policy-row.ts";
+import { newPolicy, POLICY_ROWS, type PolicyBody, policyPlace } from "./rows/policy-row.ts";
 import { type Held, insertRow, listRows, readRow, removeHeldRow, replaceRow, swapRow } from "./rows/row-kind.ts";
 import { VAULT_ROWS, type VaultBody, type VaultKey, vaultKeyOf, vaultPlace } from "./rows/vault-row.ts";
 
@@ -49,7 +50,7 @@ export async function createOrUpdateVault(
   const place = vaultPlace(vaultKeyOf(ref.subscriptionId, ref.name));
   const isNew = await insertRow(deps.tables, VAULT_ROWS, place, newVault(deps, ref, request));
   const found = await readRow(deps.tables, VAULT_ROWS, place);
-  if (!found) throw deletedMeanwhile(ref);
+  if (!found) throw deletedMeanwhile(ref.name);
   requireSamePlace(found.body, ref, request.location);
   if (!found.body.isReady) return { vault: await complete(deps, found), isNew: true };
   if (isNew) return { vault: found, isNew };
@@ -73,6 +74,15 @@ export async function requireVault(deps: ControlDeps, vault: VaultKey): Promise<
   throw vaultNotFound(vault.split("/")[1] ?? "", undefined);
 }
 
+/** For who has put something into a vault: it is there, and whoever was about to delete it looks again. */
+export async function keepVault(deps: ControlDeps, vault: VaultKey): Promise<VaultBody> {
+  for (;;) {
+    const held = await requireVault(deps, vault);
+    if (held.body.deletingSince === null) return held.body;
+    await replaceRow(deps.tables, VAULT_ROWS, held, { ...held.body, deletingSince: null });
+  }
+}
+
 /** Of a subscription, or of one of its groups. */
 export function listVaults(
   deps: ControlDeps,
@@ -89,9 +99,9 @@ export function listVaults(
 }
 
 /**
- * Flag, look, remove: whoever puts an item into a vault writes the item first and looks at the vault afterwards
- * (protection.ts), so of a deletion and a new item at least one sees the other. A flag that a crash left behind is taken
- * up by the next deletion, and lifted by the next change.
+ * Flag, look, remove: whoever puts an item into a vault writes the item first, and lifts the flag if there is one. So
+ * either the deletion sees the item, or it loses the row that it flagged, or the item finds no vault any more and goes
+ * again (protection.ts). A flag that a crash left behind hinders nobody.
  */
 export async function deleteVault(deps: ControlDeps, ref: VaultRef): Promise<"deleted" | "absent"> {
   const vault = vaultKeyOf(ref.subscriptionId, ref.name);
@@ -111,29 +121,41 @@ export async function deleteVault(deps: ControlDeps, ref: VaultRef): Promise<"de
   }
 }
 
-/** Nothing reads them any more, since they carry the time of a vault that is gone: this only tidies up. */
-async function dropPolicies(deps: ControlDeps, vault: VaultKey, { createdAt }: VaultBody): Promise<void> {
+/** Nothing reads them any more, since they are of a vault that is gone: this only tidies up. */
+async function dropPolicies(deps: ControlDeps, vault: VaultKey, { incarnation }: VaultBody): Promise<void> {
   for await (const held of listRows(deps.tables, POLICY_ROWS, vault)) {
-    if (held.body.vaultCreatedAt === createdAt) await removeHeldRow(deps.tables, POLICY_ROWS, held);
+    if (held.body.vaultIncarnation === incarnation) await removeHeldRow(deps.tables, POLICY_ROWS, held);
   }
 }
 
 /** The first policies, then the word that the vault is ready: both as often as it takes, by whoever comes by. */
 async function complete(deps: ControlDeps, held: Held<VaultBody>): Promise<Held<VaultBody>> {
   const vault = vaultKeyOf(held.body.subscriptionId, held.body.name);
+  const { createdAt: now, incarnation: vaultIncarnation } = held.body;
   for (const [name, policy] of Object.entries(DEFAULT_POLICIES)) {
-    const { createdAt } = held.body;
-    const body = newPolicy(name, policy, { vaultCreatedAt: createdAt, now: createdAt });
-    const place = policyPlace(vault, name);
-    if (await insertRow(deps.tables, POLICY_ROWS, place, body)) continue;
-    const found = await readRow(deps.tables, POLICY_ROWS, place);
-    if (found && found.body.vaultCreatedAt !== createdAt) await replaceRow(deps.tables, POLICY_ROWS, found, body);
+    await standPolicy(deps, vault, newPolicy(name, policy, { vaultIncarnation, now }));
   }
   const ready = await swapRow(deps.tables, VAULT_ROWS, held, { ...held.body, isReady: true });
   if (ready) return ready;
   const found = await readRow(deps.tables, VAULT_ROWS, held);
-  if (found?.body.createdAt === held.body.createdAt && found.body.isReady) return found;
-  throw deletedMeanwhile(held.body);
+  if (found?.body.incarnation === held.body.incarnation && found.body.isReady) return found;
+  throw deletedMeanwhile(held.body.name);
+}
+
+/**
+ * In place of what an earlier vault of the name has left. Read first, then looked whether the vault is still the one, then
+ * swapped from what was read: so what a later vault of the name has put there is never taken for a leftover.
+ */
+async function standPolicy(deps: ControlDeps, vault: VaultKey, policy: PolicyBody): Promise<void> {
+  const place = policyPlace(vault, policy.name);
+  for (;;) {
+    if (await insertRow(deps.tables, POLICY_ROWS, place, policy)) return;
+    const found = await readRow(deps.tables, POLICY_ROWS, place);
+    if (found?.body.vaultIncarnation === policy.vaultIncarnation) return;
+    const owner = await readRow(deps.tables, VAULT_ROWS, vaultPlace(vault));
+    if (owner?.body.incarnation !== policy.vaultIncarnation) throw deletedMeanwhile(vault.split("/")[1] ?? "");
+    if (found && (await replaceRow(deps.tables, POLICY_ROWS, found, policy))) return;
+  }
 }
 
 async function changeVault(deps: ControlDeps, ref: VaultRef, change: VaultChange): Promise<Held<VaultBody>> {
@@ -178,6 +200,7 @@ function newVault(
   const { state, retentionDays } = DEFAULT_SOFT_DELETE;
   const fresh: VaultBody = {
     ...{ subscriptionId, resourceGroup, name, location, tags: {}, identity: null, createdAt: nowOf(deps) },
+    incarnation: randomUuid(deps.random),
     ...{ isReady: false, deletingSince: null, redundancy: DEFAULT_REDUNDANCY, archive: null },
     softDelete: { state, days: retentionDays, enhancedState: "Enabled" },
     ...{ crossRegionRestore: false, immutability: "Disabled", settings: {} },
@@ -237,7 +260,7 @@ function vaultNotFound(name: string, resourceGroup: string | undefined): Holdfas
   );
 }
 
-function deletedMeanwhile({ name }: { readonly name: string }): HoldfastFailure {
+function deletedMeanwhile(name: string): HoldfastFailure {
   return new HoldfastFailure("conflict", "HoldfastVaultBeingDeleted", `The vault ${name} was just deleted`, {
     hint: "Try again.",
   });

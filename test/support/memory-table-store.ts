@@ -79,8 +79,8 @@ export class MemoryTableStore implements TableStore {
   }
 
   /** For tests: everything below is what a store never offers. */
-  copy(): MemoryTableStore {
-    const copy = new MemoryTableStore({ pageSize: this.pageSize });
+  copy(pageSize = this.pageSize): MemoryTableStore {
+    const copy = new MemoryTableStore({ pageSize });
     for (const [row, version] of this.versions) copy.versions.set(row, version);
     for (const [place, rows] of this.partitions) copy.partitions.set(place, new Map(rows));
     return copy;

@@ -35,6 +35,7 @@ export function vaultBody(containerName: string): VaultBody {
     tags: {},
     identity: null,
     createdAt: "2026-03-01T00:00:00.000Z",
+    incarnation: "first",
     isReady: true,
     deletingSince: null,
     redundancy: "LocallyRedundant",

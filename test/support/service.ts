@@ -103,7 +103,7 @@ export class TestService {
 
   async writePolicy(name: string, policy: Policy): Promise<void> {
     const now = this.now().toISOString();
-    const row = newPolicy(name, policy, { vaultCreatedAt: now, now });
+    const row = newPolicy(name, policy, { vaultIncarnation: "first", now });
     if (await insertRow(this.tables, POLICY_ROWS, policyPlace(VAULT, name), row)) return;
     await changeRow(this.tables, POLICY_ROWS, policyPlace(VAULT, name), (body) => ({
       ...body,

@@ -25,7 +25,6 @@ const ENTRY_POINTS = [
 /** Parts that stand and are tested before their user does: path → what they wait for. */
 export const WAITING_FOR_USE: Readonly<Record<string, string>> = {
   "src/domain/display-strings.ts": "the portal, which shows people what the wire spells otherwise",
-  "src/domain/item-health.ts": "the health of items, which the API says is good for now",
   "src/domain/promotion.ts": "retention, which does not let another day stand in for a missed one yet",
 };
 

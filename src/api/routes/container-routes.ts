@@ -1,5 +1,6 @@
 // Containers and discovery: which machines are registered, which could be protected, and what stands against one.
 
+import { HoldfastFailure } from "../../base/failure.ts";
 import {
   type Container,
   getContainer,
@@ -13,6 +14,7 @@ import { getVault } from "../../control/vaults.ts";
 import { parseContainerName, parseVaultId, renderContainerName } from "../../domain/arm-ids.ts";
 import type { MachineSummary } from "../../ports/machines.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
+import { isWithin } from "../authorize.ts";
 import type { Filter } from "../filter.ts";
 import { accepted, acceptedAt, resourcePlaces, vaultPlaces } from "../long-running.ts";
 import { pageOf } from "../paging.ts";
@@ -130,13 +132,22 @@ async function refresh(call: ApiCall): Promise<Answer> {
 
 async function showStatus(call: ApiCall): Promise<Answer> {
   const { machineId } = parseBody(backupStatusBody, call.body);
+  requireOwnSubscription(call, machineId);
   return ok(renderBackupStatus(await backupStatusOf(call.deps, { machineId })));
 }
 
 async function validate(call: ApiCall): Promise<Answer> {
   const { machineId, vaultId } = parseBody(preValidateBody, call.body);
   const ref = parseVaultId(vaultId);
+  for (const id of [machineId, vaultId]) requireOwnSubscription(call, id);
   await getVault(call.deps, ref);
   const vault = vaultKeyOf(ref.subscriptionId, ref.name);
   return ok(renderPreValidation(await preValidate(call.deps, { vault, machineId })));
+}
+
+/** The caller's role was asked for in the subscription of the path: what lies in another one is not theirs to ask about. */
+function requireOwnSubscription(call: ApiCall, id: string): void {
+  if (isWithin(id, `/subscriptions/${call.name("subscription")}`)) return;
+  const message = `"${id}" is not in the subscription ${call.name("subscription")}`;
+  throw new HoldfastFailure("invalid", "LinkedInvalidPropertyId", message);
 }

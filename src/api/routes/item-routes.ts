@@ -3,11 +3,12 @@
 import { HoldfastFailure } from "../../base/failure.ts";
 import { backUpNow } from "../../control/backups.ts";
 import { countPoints, listItems } from "../../control/items.ts";
-import { getPolicy } from "../../control/policies.ts";
+import { getPolicy, listPolicies, nextRunTime } from "../../control/policies.ts";
 import { deleteItem, protectMachine, stopProtection, suspendBackups, undeleteItem } from "../../control/protection.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "../../control/rows/item-row.ts";
 import { readRow } from "../../control/rows/row-kind.ts";
 import { sameArmId } from "../../domain/arm-ids.ts";
+import { LIMITS } from "../../domain/limits.ts";
 import { shortenedRules } from "../../domain/policy-change.ts";
 import type { Operation } from "../../domain/roles.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
@@ -16,7 +17,7 @@ import { accepted, resourcePlaces, vaultPlaces } from "../long-running.ts";
 import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
 import { backupBody } from "../wire/backup-request.ts";
-import { type ItemWish, itemPathOf, protectedItemBody, renderItem } from "../wire/protected-item.ts";
+import { healthStatusOf, type ItemWish, itemPathOf, protectedItemBody, renderItem } from "../wire/protected-item.ts";
 import { type InVault, itemNamesOf, itemOf, sameText, vaultOf } from "./in-vault.ts";
 
 export const ITEM_ROUTES: readonly Route[] = [
@@ -108,7 +109,10 @@ async function show(call: ApiCall): Promise<Answer> {
   const { key, path, item } = await itemOf(call);
   const points = call.filter.value("expand")?.toLowerCase() === "extendedinfo";
   const counts = points ? await countPoints(call.deps, { vault: key, item: item.name }) : undefined;
-  return ok(renderItem({ vaultPath: path, item, now: call.deps.clock.now(), ...(counts && { points: counts }) }));
+  const nextRunAt = (await nextRunsOf(call, key))(item);
+  return ok(
+    renderItem({ vaultPath: path, item, now: call.deps.clock.now(), nextRunAt, ...(counts && { points: counts }) }),
+  );
 }
 
 /** The links lie at the vault: the item may be gone before its operation has ended. */
@@ -128,15 +132,29 @@ async function backUp(call: ApiCall): Promise<Answer> {
 async function list(call: ApiCall): Promise<Answer> {
   const { key, path } = await vaultOf(call);
   const now = call.deps.clock.now();
+  const nextRunOf = await nextRunsOf(call, key);
   return ok(
     await pageOf<ItemBody>(
       call.page,
       (page) => listItems(call.deps, { vault: key, ...page }),
       (item) => admits(call.filter, item),
-      (item) => renderItem({ vaultPath: path, item, now }),
+      (item) => renderItem({ vaultPath: path, item, now, nextRunAt: nextRunOf(item) }),
     ),
   );
 }
+
+/** When an item's policy runs next; never for one that is not backed up on schedule. */
+async function nextRunsOf(call: ApiCall, vault: string): Promise<(item: ItemBody) => string | undefined> {
+  const { values } = await listPolicies(call.deps, { vault, limit: LIMITS.policiesPerVault });
+  const policies = new Map(values.map((policy) => [policy.name.toLowerCase(), policy]));
+  return (item) => {
+    const policy = policies.get(item.policy?.toLowerCase() ?? "");
+    const isInForce = item.deletedAt === null && IN_FORCE.includes(item.state);
+    return policy && isInForce ? nextRunTime(call.deps, policy)?.toISOString() : undefined;
+  };
+}
+
+const IN_FORCE: readonly ItemBody["state"][] = ["IRPending", "Protected", "ProtectionError"];
 
 function admits(filter: Filter, item: ItemBody): boolean {
   const container = filter.value("containerName");
@@ -146,7 +164,7 @@ function admits(filter: Filter, item: ItemBody): boolean {
     filter.admits("fabricName", "Azure") &&
     filter.admits("friendlyName", item.machineName) &&
     filter.admits("policyName", item.policy ?? "") &&
-    filter.admits("healthState", item.lastBackup?.status === "Failed" ? "ActionRequired" : "Passed") &&
+    filter.admits("healthState", healthStatusOf(item)) &&
     (container === undefined || isContainer(item.containerName, container))
   );
 }

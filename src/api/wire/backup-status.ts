@@ -3,14 +3,14 @@
 import { z } from "zod";
 import type { BackupStatus, PreValidation } from "../../control/discovery.ts";
 import { textOf } from "../errors.ts";
-import { oneOf, optional, text } from "./text.ts";
+import { oneOf, optional, resourceId } from "./text.ts";
 import { vaultPathOf } from "./vault.ts";
 
 export interface StatusQuestion {
   readonly machineId: string;
 }
 
-const machineQuestion = z.object({ resourceType: oneOf(["VM"]), resourceId: text.min(1) });
+const machineQuestion = z.object({ resourceType: oneOf(["VM"]), resourceId: resourceId.min(1) });
 
 export const backupStatusBody: z.ZodType<StatusQuestion> = machineQuestion.transform(({ resourceId }) => ({
   machineId: resourceId,
@@ -21,7 +21,7 @@ export interface ProtectQuestion extends StatusQuestion {
 }
 
 export const preValidateBody: z.ZodType<ProtectQuestion> = machineQuestion
-  .extend({ vaultId: text.min(1), properties: optional(z.string().max(64 * 1024)) })
+  .extend({ vaultId: resourceId.min(1), properties: optional(z.string().max(64 * 1024)) })
   .transform(({ resourceId, vaultId }) => ({ machineId: resourceId, vaultId }));
 
 export const featureBody: z.ZodType<unknown> = z.object({

@@ -7,14 +7,14 @@ import type { ItemBody } from "../../control/rows/item-row.ts";
 import { renderContainerName, renderContainerProperty } from "../../domain/arm-ids.ts";
 import type { MachineSummary } from "../../ports/machines.ts";
 import { machineTypeOf } from "./protected-item.ts";
-import { optional, text } from "./text.ts";
+import { optional, resourceId } from "./text.ts";
 
 const groupOf = (machineId: string): string => machineId.split("/")[4] ?? "";
 const versionOf = (kind: ItemBody["machineKind"]): string => (kind === "classic" ? "Classic" : "Compute");
 
 /** Registering names the machine. */
 export const containerBody: z.ZodType<{ readonly machineId: string }> = z
-  .object({ properties: z.object({ sourceResourceId: optional(text), virtualMachineId: optional(text) }) })
+  .object({ properties: z.object({ sourceResourceId: optional(resourceId), virtualMachineId: optional(resourceId) }) })
   .transform(({ properties: { sourceResourceId, virtualMachineId } }, context) => {
     const machineId = sourceResourceId ?? virtualMachineId;
     if (machineId !== undefined && machineId !== "") return { machineId };

@@ -3,7 +3,9 @@
 
 import { z } from "zod";
 import type { ItemBody } from "../../control/rows/item-row.ts";
-import { oneOf, optional, text } from "./text.ts";
+import { catalogEntryOf } from "../../domain/failure-catalog.ts";
+import { healthOf } from "../../domain/item-health.ts";
+import { oneOf, optional, resourceId, text } from "./text.ts";
 
 export type DiskChoice = ItemBody["disks"];
 
@@ -21,7 +23,7 @@ const exclusion = z.object({ diskLunList: luns, isInclusionList: z.boolean() });
 
 const properties = z.object({
   protectedItemType: oneOf(MACHINE_TYPES),
-  sourceResourceId: optional(text),
+  sourceResourceId: optional(resourceId),
   policyId: optional(text),
   protectionState: optional(
     oneOf(["IRPending", "Protected", "ProtectionError", "ProtectionStopped", "ProtectionPaused", "BackupsSuspended"]),
@@ -126,22 +128,42 @@ function renderLastBackup({ lastBackup, lastPointAt }: ItemBody) {
   };
 }
 
-function renderHealth({ lastBackup, state, extensionNote }: ItemBody) {
-  const isHealthy = lastBackup?.status !== "Failed" && state !== "ProtectionError";
-  const note = extensionNote === null ? [] : [detail(400_241, "IaasVmHealthYellow", extensionNote)];
-  const details = isHealthy
-    ? [detail(400_239, "IaasVmHealthGreenDefault", "Backup pre-check status of this virtual machine is OK."), ...note]
-    : [detail(400_240, "IaasVmHealthRed", `The last backup ended with ${lastBackup?.errorCode ?? state}.`), ...note];
+/** The code of what is wrong with the item. */
+function failureOf({ state, lastBackup }: ItemBody): string | undefined {
+  if (state === "ProtectionError") return GONE;
+  return lastBackup?.status === "Failed" ? (lastBackup.errorCode ?? "CloudInternalError") : undefined;
+}
+
+export const healthStatusOf = (item: ItemBody): "Passed" | "ActionRequired" =>
+  failureOf(item) === undefined ? "Passed" : "ActionRequired";
+
+function renderHealth(item: ItemBody) {
+  const { extensionNote } = item;
+  const failure = failureOf(item);
+  const note = extensionNote === null ? [] : [detailOf(400_241, "IaasVmHealthYellow", extensionNote)];
+  const status = healthOf([failure]);
   return {
-    protectionStatus: isHealthy ? "Healthy" : "Unhealthy",
-    healthStatus: isHealthy ? "Passed" : "ActionRequired",
-    healthDetails: details,
-    kpisHealths: {},
+    protectionStatus: failure === undefined ? "Healthy" : "Unhealthy",
+    healthStatus: healthStatusOf(item),
+    healthDetails: [failure === undefined ? ALL_WELL : detailOfFailure(failure), ...note],
+    kpisHealths: { BackupOperationStatusKPI: { resourceHealthStatus: status, resourceHealthDetails: [] } },
   };
 }
 
-/** Tables of az cannot do without the list. */
-const detail = (code: number, title: string, message: string) => ({ code, title, message, recommendations: [] });
+/** What an item's state stands for that lost its machine. */
+const GONE = "BCMV2VMNotFound";
+
+function detailOfFailure(failure: string) {
+  const { number, title, message, recommendedActions } = catalogEntryOf(failure);
+  return detailOf(number, title, message, recommendedActions);
+}
+
+/** Tables of az cannot do without the list of recommendations. */
+function detailOf(code: number, title: string, message: string, recommendations: readonly string[] = []) {
+  return { code, title, message, recommendations };
+}
+
+const ALL_WELL = detailOf(400_239, "IaasVmHealthGreenDefault", "The last checks and backups of the machine went well.");
 
 function renderDeletion({ item: { deletedAt, purgeAt }, now }: RenderedItem) {
   if (deletedAt === null || purgeAt === null) return {};

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import type { RestoreRequest } from "../../domain/restore-request.ts";
-import { oneOf, optional, text } from "./text.ts";
+import { oneOf, optional, resourceId, text } from "./text.ts";
 
 /** As the domain takes it; the machine is the item's own where a client leaves it out. */
 export type RestoreWish = Omit<RestoreRequest, "sourceResourceId"> & {
@@ -15,16 +15,16 @@ const OBJECT_TYPES = ["IaasVMRestoreRequest", "IaasVMRestoreWithRehydrationReque
 const fields = z.object({
   objectType: oneOf(OBJECT_TYPES),
   recoveryType: oneOf(["RestoreDisks", "AlternateLocation", "OriginalLocation"]),
-  sourceResourceId: optional(text),
-  targetVirtualMachineId: optional(text),
-  targetResourceGroupId: optional(text),
-  storageAccountId: optional(text),
-  virtualNetworkId: optional(text),
-  subnetId: optional(text),
+  sourceResourceId: optional(resourceId),
+  targetVirtualMachineId: optional(resourceId),
+  targetResourceGroupId: optional(resourceId),
+  storageAccountId: optional(resourceId),
+  virtualNetworkId: optional(resourceId),
+  subnetId: optional(resourceId),
   region: optional(text),
   restoreDiskLunList: optional(z.array(z.number().int().min(-1).max(63)).max(65)),
   zones: optional(z.array(text).max(3)),
-  identityBasedRestoreDetails: optional(z.object({ targetStorageAccountId: optional(text) })),
+  identityBasedRestoreDetails: optional(z.object({ targetStorageAccountId: optional(resourceId) })),
 });
 
 const restoreRequest = fields.transform((wire): RestoreWish => {

@@ -8,6 +8,9 @@ export const text = z
   .max(2048)
   .refine((value) => !/\p{Cc}/u.test(value), "holds a control character");
 
+/** Longer ones do not exist, and would not fit into the key of a row. */
+export const resourceId = text.max(400);
+
 /** Clients leave out what they do not set, or send null. */
 export function optional<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform((value) => value ?? undefined);

@@ -13,7 +13,7 @@ const body = z.object({
   machineName: z.string(),
   registeredAt: instant,
   /** Of the vault it was made for, as in policies. */
-  vaultCreatedAt: instant,
+  vaultIncarnation: z.string(),
 });
 
 export type ContainerBody = z.infer<typeof body>;

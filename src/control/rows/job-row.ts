@@ -41,6 +41,8 @@ const backup = z.object({
   snapshotTime: instant.nullable(),
   snapshotDisks: z.array(snapshotDisk),
   machine: pointMachine.nullable(),
+  /** Machines with the same one hold mostly the same blocks. */
+  relativeKey: z.string().nullable(),
   asksForCrashConsistent: z.boolean(),
   consistency: consistency.nullable(),
   consistencyReason: z.string(),
@@ -124,6 +126,7 @@ export function newBackupWork(decided: NewBackupWork): BackupWork {
     snapshotTime: null,
     snapshotDisks: [],
     machine: null,
+    relativeKey: null,
     asksForCrashConsistent: false,
     consistency: null,
     consistencyReason: "",

@@ -52,8 +52,8 @@ const body = z.object({
   changedAt: instant,
   policy: policy as unknown as z.ZodType<Policy>,
   /** Of the vault it was made for: what an earlier vault of the same name left behind is no policy of this one. */
-  vaultCreatedAt: instant,
-  /** Set while a deletion looks whether anything uses the policy: nothing new may meanwhile. */
+  vaultIncarnation: z.string(),
+  /** Set while a deletion looks whether anything uses the policy; lifted by whoever begins to. */
   deletingSince: instant.nullable(),
   /** The weekly rule that an earlier version left behind, for as long as the present one has none. */
   formerWeeklyRule: weeklyRule.nullable(),
@@ -69,14 +69,14 @@ export const policyPlace = (vault: VaultKey, name: string): Place => ({ partitio
 export function newPolicy(
   name: string,
   said: Policy,
-  { vaultCreatedAt, now }: { readonly vaultCreatedAt: string; readonly now: string },
+  { vaultIncarnation, now }: { readonly vaultIncarnation: string; readonly now: string },
 ): PolicyBody {
   return {
     name,
     policy: said,
     version: 1,
     changedAt: now,
-    vaultCreatedAt,
+    vaultIncarnation,
     deletingSince: null,
     formerWeeklyRule: null,
   };

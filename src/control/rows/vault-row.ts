@@ -12,11 +12,12 @@ const body = z.object({
   location: z.string(),
   tags: z.record(z.string(), z.string()),
   identity: z.unknown(),
-  /** Tells a vault from an earlier one of its name: rows that outlived that one carry its time. */
   createdAt: instant,
+  /** Drawn. Tells a vault from an earlier one of its name, whose rows may have outlived it. */
+  incarnation: z.string(),
   /** False until its first policies are there; until then nobody sees it, and the next PUT completes it. */
   isReady: z.boolean(),
-  /** Set while a deletion looks whether the vault is empty: nothing new comes into it meanwhile. */
+  /** Set while a deletion looks whether the vault is empty; lifted by whoever puts something into it. */
   deletingSince: instant.nullable(),
   redundancy: z.enum(["LocallyRedundant", "ZoneRedundant", "GeoRedundant"]),
   /** Set once the first item was protected: containers exist, and the redundancy is locked. */

@@ -70,3 +70,10 @@ const capture = z.object({ configuration: z.string() });
 export type CaptureBody = z.infer<typeof capture>;
 export const CAPTURE_ROWS: RowKind<CaptureBody> = { table: "captures", schema: capture, noun: "captured machine" };
 export const capturePlace = (vault: VaultKey, jobId: string): Place => ({ partition: vault, key: jobId.toLowerCase() });
+
+// Of machines that hold mostly the same blocks, the one that was last brought into the vault: what a first backup of another
+// one compares with. Partition: the vault; key: what they have in common.
+const relative = z.object({ archiveItem: z.string() });
+export type RelativeBody = z.infer<typeof relative>;
+export const RELATIVE_ROWS: RowKind<RelativeBody> = { table: "relatives", schema: relative, noun: "relative" };
+export const relativePlace = (vault: VaultKey, relativeKey: string): Place => ({ partition: vault, key: relativeKey });

@@ -220,6 +220,14 @@ describe("a failure", () => {
     expect(body.error.message).toBe("It does not work. Try something else.");
   });
 
+  it("that somebody else gave a time for hands it on", async () => {
+    const handle = async () => {
+      throw new HoldfastFailure("throttled", "HoldfastTest", "Too much", { retryAfterMs: 16_500 });
+    };
+    const test = await apiUnderTest({ routes: [route("GET", PATHS.vault, handle)] });
+    expect((await test.send("GET", VAULT)).headers.get("retry-after")).toBe("17");
+  });
+
   it("of the inside says nothing of the inside, and is reported", async () => {
     const test = await open();
     const { status, body, headers } = await test.send("GET", `${VAULT}/bug`);

@@ -62,6 +62,7 @@ describe("az", () => {
     const { properties } = await get(ITEM);
     for (const { recommendations } of properties.healthDetails) expect(recommendations).toEqual([]);
     expect(properties.workloadType).toBe("VM");
+    expect(properties.nextRunTime).toBe(policy.properties.nextRunTime);
     await get(`${VAULT}/backupEncryptionConfigs/backupResourceEncryptionConfig`);
     expect(await get(`${VAULT}/backupResourceGuardProxies`)).toEqual({ value: [] });
   });
@@ -144,5 +145,7 @@ describe("az", () => {
     await protect();
     const after = await test.send("POST", path, asked, AZ);
     expect(after.body).toMatchObject({ protectionStatus: "Protected", vaultId: VAULT });
+    const elsewhere = { ...asked, resourceId: MACHINE.id.replace(SUBSCRIPTION, "another") };
+    expect((await test.send("POST", path, elsewhere, AZ)).status).toBe(400);
   });
 });

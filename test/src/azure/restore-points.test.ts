@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { azureSnapshots } from "../../../src/azure/azure-snapshots.ts";
+import { azureTargetDisks } from "../../../src/azure/azure-target-disks.ts";
 import { DiskAccess } from "../../../src/azure/disk-access.ts";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import type { DiskSource } from "../../../src/ports/disk-source.ts";
@@ -171,7 +172,10 @@ describe("A snapshot of a running machine", () => {
 
   it("of a disk that grew holds the new end, and what changed there", async () => {
     const first = await taken("web-01", "small");
-    await azure.compute().disks.update("demo", "web-01_OsDisk", { diskSizeGB: 2 }, POLL);
+    const { disks, virtualMachines } = azure.compute();
+    await virtualMachines.deallocate("demo", "web-01", POLL);
+    await disks.update("demo", "web-01_OsDisk", { diskSizeGB: 2 }, POLL);
+    await virtualMachines.start("demo", "web-01", POLL);
     await azure.live(10);
     const second = await taken("web-01", "grown");
     const [older, newer] = [await open(first, -1), await open(second, -1)];
@@ -184,6 +188,29 @@ describe("A snapshot of a running machine", () => {
       expect(await patched(grown as DiskSource, newer, ranges)).toEqual(await content(newer));
     }
     for (const state of [first, second]) await snapshots.close(refOf(state, -1));
+  });
+});
+
+describe("A disk that is not whole GiB", () => {
+  it("is told of, and read, to its last byte", async () => {
+    const arm = azure.connect();
+    const targets = azureTargetDisks(arm, new DiskAccess(arm));
+    const diskId = `${GROUP}/providers/Microsoft.Compute/disks/uploaded`;
+    const disk = { diskId, location: "westeurope", zones: [], sizeBytes: 70 * MIB, skuName: "Standard_LRS" };
+    await targets.beginUpload({ ...disk, osType: "Linux", hyperVGeneration: "V2", owner: "job" });
+    const tail = Buffer.alloc(MIB, 9);
+    await (await targets.openForWriting(diskId)).write(69 * MIB, tail);
+    await targets.finishUpload(diskId);
+    const osDisk = { osType: "Linux" as const, createOption: "Attach", managedDisk: { id: diskId } };
+    const machine = { location: "westeurope", hardwareProfile: { vmSize: "Standard_B1s" }, storageProfile: { osDisk } };
+    await azure.compute().virtualMachines.createOrUpdate("demo", "small-01", machine, POLL);
+    const state = await taken("small-01", "odd");
+    expect(diskOf(state, -1).sizeBytes).toBe(70 * MIB);
+    const source = await open(state, -1);
+    expect(source.sizeBytes).toBe(70 * MIB);
+    expect(await all(source.allocatedRanges())).toEqual([{ offset: 69 * MIB, length: MIB }]);
+    expect(tail.equals(await source.read({ offset: 69 * MIB, length: MIB }))).toBe(true);
+    await snapshots.close(refOf(state, -1));
   });
 });
 
@@ -369,6 +396,41 @@ describe("Azure that answers badly", () => {
       await expect.poll(() => mine.remove(ref("db-01", one))).toBe("gone");
     }
   });
+
+  it("at random in every call, comes right for whoever tries again", async () => {
+    const since = refOf(await taken("db-01", "storm-base"), 0);
+    await azure.live(4);
+    const mine = inAnotherProcess();
+    for (const [index, fault] of BAD.entries())
+      for (const surface of ["arm", "blob"])
+        await azure.fault(`${surface}-${index}`, fault, { surface, probability: 0.04, seed: 7 * index });
+    const failures: string[] = [];
+    const stubborn = async <Answer>(call: () => Promise<Answer>): Promise<Answer> => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await call();
+        } catch (thrown) {
+          failures.push(everythingIn(thrown));
+          const kind = thrown instanceof HoldfastFailure ? thrown.kind : "";
+          if (attempt === 20 || !["throttled", "unavailable"].includes(kind)) throw thrown;
+        }
+      }
+    };
+    await stubborn(() => mine.begin(requestFor("db-01", "storm")));
+    const isOver = async () => (await stubborn(() => mine.read(ref("db-01", "storm"))))?.state;
+    await expect.poll(isOver, { timeout: 30_000 }).toBe("done");
+    const state = (await stubborn(() => mine.read(ref("db-01", "storm")))) as SnapshotState;
+    const earlier = { ...since, snapshotId: since.snapshotDiskId };
+    const seen = await stubborn(async () => content(await mine.open(refOf(state, 0)), 8));
+    const changed = await stubborn(async () => all(await (await mine.open(refOf(state, 0))).changedRanges(earlier)));
+    await azure.noFaults();
+    const calm = await open(state, 0, inAnotherProcess());
+    expect(seen).toEqual(await content(calm, 8));
+    expect(changed).toEqual(await all(await calm.changedRanges(earlier)));
+    expect(failures.join("")).not.toMatch(/sig(=|%3D)/i);
+    for (const name of ["storm", "storm-base"]) await mine.remove(ref("db-01", name));
+    expect(await mine.read(ref("db-01", "storm"))).toBeUndefined();
+  }, 120_000);
 
   it("always, is a failure of the right kind in every call, without any address in it", async () => {
     const state = await taken("db-01", "always");
