@@ -73,7 +73,8 @@ export class Demo {
     const restored = await this.restoredDisks(restore.id, snapshot.disks);
     try {
       const after = await this.digests(restored);
-      return { machine: this.machine, backup, restore, disks: compare(before, after, restored) };
+      const disks = compare(before, after, restored);
+      return { machine: this.machine, backup: toldOf(backup), restore: toldOf(restore), disks };
     } finally {
       if (!keep) await this.cleanUp(restored.map(({ id }) => id));
     }
@@ -116,7 +117,10 @@ export class Demo {
   /** The first backup of a machine that was only just protected, or a scheduled one. */
   private async untilIdle(): Promise<void> {
     const filter = encodeURIComponent("operation eq 'Backup' and status eq 'InProgress'");
-    for await (const { name, properties } of this.backups.list(`${DEMO_VAULT}/backupJobs?$filter=${filter}`, BACKUP_API)) {
+    for await (const { name, properties } of this.backups.list(
+      `${DEMO_VAULT}/backupJobs?$filter=${filter}`,
+      BACKUP_API,
+    )) {
       if (properties.entityFriendlyName !== this.machine) continue;
       await this.finished(name, "A backup that is under way already").catch(() => undefined);
     }
@@ -215,6 +219,8 @@ export class Demo {
     await this.owner.complete("DELETE", TARGET_GROUP, GROUPS_API);
   }
 }
+
+const toldOf = ({ id, seconds }: RunJob) => ({ job: id, seconds });
 
 function compare(
   before: ReadonlyMap<string, DiskDigest>,
