@@ -10,8 +10,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Sample apps are data of tests, not tests.
     exclude: ["test/apps/**", "**/node_modules/**"],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // The machine-readable report is what .ci/run counts from.
     reporters: inCi ? ["default", ["json", { outputFile: ".vitest-report.json" }]] : ["default"],
   },

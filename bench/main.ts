@@ -1,9 +1,11 @@
-// `npm run bench [-- filter] [-- --json] [-- --list]`: runs the benches of bench/*.bench.ts whose file, export name or
-// description contains the filter, prints a row for each figure, and exits 1 if a bar is not met or a bench failed.
+// `npm run bench [-- filter] [-- --json] [-- --list] [-- --keep]`: runs the benches of bench/*.bench.ts whose file, export
+// name or description contains the filter, prints a row for each figure, and exits 1 if a bar is not met or a bench failed.
+// What benches make lies in one folder, removed at the end; --keep leaves it, and the next run with --keep finds it.
 
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -53,6 +55,7 @@ async function runInChild({ file, exportName, bench }: FoundBench): Promise<read
   const child = spawn(process.execPath, [join(benchFolder, "run-one.ts"), file, exportName], {
     detached: process.platform !== "win32",
     stdio: ["ignore", "inherit", "pipe", "ipc"],
+    env: { ...process.env, HOLDFAST_BENCH_FOLDER: workFolder },
   });
   const stop = () => killGroup(child.pid);
   stopRunning = stop;
@@ -123,10 +126,19 @@ function show(figure: number): string {
   return figure.toLocaleString("en-US", { maximumFractionDigits: digits });
 }
 
+function removeWorkFolder(): void {
+  if (!flags.keep) rmSync(workFolder, { recursive: true, force: true });
+}
+
 const { values: flags, positionals } = parseArgs({
-  options: { json: { type: "boolean", default: false }, list: { type: "boolean", default: false } },
+  options: {
+    json: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+  },
   allowPositionals: true,
 });
+const workFolder = flags.keep ? join(tmpdir(), "holdfast-bench") : mkdtempSync(join(tmpdir(), "holdfast-bench-"));
 const benches = await findBenches(positionals.join(" "));
 const machine = describeMachine();
 const result: (ResultRow & { bench: string; verdict: string })[] = [];
@@ -134,6 +146,7 @@ const result: (ResultRow & { bench: string; verdict: string })[] = [];
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     stopRunning?.();
+    removeWorkFolder();
     process.exit(signal === "SIGINT" ? 130 : 143);
   });
 }
@@ -163,3 +176,4 @@ if (flags.list) {
   const bad = result.some((row) => row.verdict === "failed" || row.verdict === "not met");
   process.exitCode = bad || benches.length === 0 ? 1 : 0;
 }
+removeWorkFolder();

@@ -3,6 +3,7 @@
 
 import { messageOf } from "../src/base/failure.ts";
 import { type Command, helpOf, nearest, readArguments, usage } from "./command-line.ts";
+import { limitHeap } from "./heap-limits.ts";
 import { EXIT_CODES, EXIT_READER_GONE, type Output, printFailure, standardOutput } from "./output.ts";
 import { SHARED_OPTIONS, vaultCommands } from "./vault/commands.ts";
 
@@ -57,6 +58,7 @@ function print(output: Output, lines: readonly string[]): number {
 
 /** This process as the command. */
 export async function runProcess(): Promise<void> {
+  limitHeap();
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {

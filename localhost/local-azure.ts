@@ -90,6 +90,8 @@ export function serviceSettings(
     HOLDFAST_ISSUERS: JSON.stringify([issuer]),
     HOLDFAST_AUTHORITY_URL: `${azureUrl}/${tenantId}`,
     HOLDFAST_ASSUMED_PEER: "127.0.0.1",
+    // One machine with few cores: more slices at once would only take more memory.
+    HOLDFAST_SLICE_SLOTS: "2",
     IDENTITY_ENDPOINT: `${azureUrl}/msi/token`,
     IDENTITY_HEADER: options.identityHeader,
   };

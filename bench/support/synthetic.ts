@@ -1,13 +1,15 @@
 // What vault benches are made of when a real disk would be too large: sources that make up their bytes, and a store that
 // remembers of data packs only what a listing tells.
 
-import { createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { HoldfastFailure } from "../../src/base/failure.ts";
 import type { DiskSource, SnapshotIdentity } from "../../src/ports/disk-source.ts";
 import type { ByteRange, ObjectContent, ObjectPage, ObjectStore, StoredObject } from "../../src/ports/object-store.ts";
 
 const KEPT_BYTES = 4 * 1024 * 1024;
 const INDEX_PACK = 1;
+const NOISE_BYTES = 9 * 1024 * 1024;
+const LITTLE_NOISE_BYTES = 4096;
 
 /** Keeps index packs and small objects; of the rest the name, size and MD5. Counts what is written. */
 export class ForgetfulStore implements ObjectStore {
@@ -63,19 +65,32 @@ export class ForgetfulStore implements ObjectStore {
   }
 }
 
-/** A disk that is as large as it says and has noise where it is told to. No chunk of it compresses or repeats. */
+export interface NoiseOptions {
+  readonly changed?: readonly ByteRange[];
+  /** Disks with equal seeds hold equal bytes; default: like no other. */
+  readonly seed?: number;
+  /** Of how many chunks one is noise; the others begin with a little of it. Default: each. */
+  readonly noiseEvery?: number;
+}
+
+/** A disk that is as large as it says and has bytes where it is told to. No chunk of it repeats. */
 export class NoiseDisk implements DiskSource {
   readonly sizeBytes: number;
   readonly identity: SnapshotIdentity;
   private readonly allocated: readonly ByteRange[];
   private readonly changed: readonly ByteRange[];
-  private readonly noise = randomBytes(9 * 1024 * 1024);
-  private readonly salt = randomBytes(4).readUInt32LE();
+  private readonly noise: Buffer;
+  private readonly seed: number;
+  private readonly noiseEvery: number;
 
-  constructor(sizeBytes: number, allocated: readonly ByteRange[], changed: readonly ByteRange[] = []) {
+  constructor(sizeBytes: number, allocated: readonly ByteRange[], options: NoiseOptions = {}) {
     this.sizeBytes = sizeBytes;
     this.allocated = allocated;
-    this.changed = changed;
+    this.changed = options.changed ?? [];
+    this.seed = options.seed ?? randomBytes(4).readUInt32LE();
+    this.noiseEvery = options.noiseEvery ?? 1;
+    const key = createHash("sha256").update(`${this.seed}`).digest();
+    this.noise = createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(NOISE_BYTES));
     const snapshotId = randomBytes(8).toString("hex");
     this.identity = { diskUniqueId: "noise", snapshotId, snapshotTime: new Date().toISOString() };
   }
@@ -92,9 +107,34 @@ export class NoiseDisk implements DiskSource {
   }
 
   async read({ offset, length }: ByteRange): Promise<Uint8Array> {
-    const bytes = Buffer.from(this.noise.subarray(offset % 65_536, (offset % 65_536) + length));
-    bytes.writeUInt32LE(this.salt, 0);
+    const isNoise = Math.floor(offset / length) % this.noiseEvery === 0;
+    const start = offset % 65_536;
+    const bytes = Buffer.allocUnsafeSlow(length);
+    this.noise.copy(bytes, 0, start, start + (isNoise ? length : LITTLE_NOISE_BYTES));
+    if (!isNoise) bytes.fill(0, LITTLE_NOISE_BYTES);
+    bytes.writeUInt32LE(this.seed, 0);
     bytes.writeDoubleLE(offset, 8);
     return bytes;
   }
+}
+
+/** What a vault is made of, besides its stores. */
+export function benchDeps(archive: ObjectStore, state: ObjectStore) {
+  return {
+    ...{ archive, state, wrappers: [plainWrapper] },
+    clock: { now: () => new Date() },
+    random: { bytes: (count: number) => randomBytes(count) },
+  };
+}
+
+/** Wraps nothing: what a bench encrypts needs no secret. */
+const plainWrapper = {
+  id: "bench",
+  wrap: async (bytes: Uint8Array) => ({ wrapperId: "bench", version: "1", algorithm: "none", bytes }),
+  unwrap: async ({ bytes }: { bytes: Uint8Array }) => bytes,
+};
+
+/** Of this process, ever. Megabytes of a million bytes, as the bars have them. */
+export function peakMB(): number {
+  return Math.round((process.resourceUsage().maxRSS * 1024) / 1e6);
 }

@@ -2,9 +2,10 @@
 
 import { adoptVault } from "../../src/vault/adopt.ts";
 import { type CollectionPlan, collect, planCollection } from "../../src/vault/collect.ts";
+import { compact, planCompaction } from "../../src/vault/compact.ts";
 import { copyVault } from "../../src/vault/copy-vault.ts";
 import { voidStaleTransfers } from "../../src/vault/leftovers.ts";
-import { requireWritable } from "../../src/vault/open-vault.ts";
+import { requireWritable, type Vault } from "../../src/vault/open-vault.ts";
 import { type Verification, type VerifyOptions, verifyVault } from "../../src/vault/verify.ts";
 import { type Call, type Command, usage } from "../command-line.ts";
 import { bytesText, EXIT_FINDINGS, type Output } from "../output.ts";
@@ -34,8 +35,9 @@ export const collectCommand: Command = {
     ...SHARED_OPTIONS,
     "dry-run": { about: "Say what would go, and change nothing" },
     force: { about: "Also when it frees much, or the last point of an item" },
+    compact: { about: "Then write packs that are mostly dead anew, without what no point needs" },
   },
-  examples: ["gc /backup/vault --dry-run", "gc /backup/vault"],
+  examples: ["gc /backup/vault --dry-run", "gc /backup/vault", "gc /backup/vault --compact"],
   run: collectGarbage,
 };
 
@@ -119,9 +121,26 @@ async function collectGarbage(call: Call): Promise<number> {
   const isDry = call.flags.has("dry-run");
   const voided = isDry ? [] : await voidStaleTransfers(vault);
   const plan = isDry ? await planCollection(vault) : await collect(vault, { force: call.flags.has("force") });
-  if (call.flags.has("json")) call.output.print(JSON.stringify({ ...plan, voided }, null, 2));
-  else printPlan(call.output, plan, isDry);
+  const compaction = call.flags.has("compact") ? await compactPacks(vault, isDry) : undefined;
+  if (call.flags.has("json")) {
+    call.output.print(JSON.stringify({ ...plan, voided, ...(compaction && { compaction }) }, null, 2));
+    return 0;
+  }
+  printPlan(call.output, plan, isDry);
+  if (compaction) {
+    const [verb, packs, freed] = [isDry ? "would rewrite" : "rewrote", compaction.packs, compaction.freedBytes];
+    call.output.print(`${verb} ${packs.length} packs that are mostly dead, for ${bytesText(freed)} of space`);
+  }
   return 0;
+}
+
+async function compactPacks(vault: Vault, isDry: boolean) {
+  if (!isDry) {
+    const { packs, wroteBytes, freedBytes } = await compact(vault);
+    return { packs, wroteBytes, freedBytes: freedBytes - wroteBytes };
+  }
+  const { packs, deadBytes } = await planCompaction(vault);
+  return { packs, wroteBytes: 0, freedBytes: deadBytes };
 }
 
 /** Says "would" where nothing was done. */

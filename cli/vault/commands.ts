@@ -14,6 +14,7 @@ import {
   showCommand,
   undeleteCommand,
 } from "./points.ts";
+import { repairCommand } from "./repair.ts";
 import { exportCommand, restoreCommand } from "./restore.ts";
 
 export { SHARED_OPTIONS } from "./location.ts";
@@ -28,6 +29,7 @@ export const vaultCommands: readonly Command[] = [
   exportCommand,
   mountCommand,
   verifyCommand,
+  repairCommand,
   deleteCommand,
   undeleteCommand,
   holdCommand,

@@ -15,6 +15,7 @@ import type { SnapshotDisk, SnapshotDiskRef, Snapshots } from "../ports/snapshot
 import type { Manifest } from "../vault/format/manifest.ts";
 import { type PointId, parseItemId, parseTransferId } from "../vault/format/names.ts";
 import type { Vault } from "../vault/open-vault.ts";
+import { PackBuffers } from "../vault/pack-writer.ts";
 import { readPoint } from "../vault/points.ts";
 import { type Backup, type OpenTransfer, openTransfer } from "../vault/transfer.ts";
 import { backupOf, readItem, readVault } from "./backup-work.ts";
@@ -32,7 +33,11 @@ export interface TransferSession {
 /** The plan of a full 32 TiB disk takes 10 MiB. */
 const MAX_SESSIONS = 8;
 
+/** Of 32 MiB each, for all slices that this process works on: the largest part of its memory. While one slice uploads, another reads. */
+const MAX_PACK_BUFFERS = 2;
+
 export class TransferSessions {
+  readonly packBuffers = new PackBuffers(MAX_PACK_BUFFERS);
   private readonly kept = new Map<string, Promise<TransferSession>>();
 
   /** One that failed to open is forgotten at once; of the others, the one that was used longest ago goes. */
@@ -45,8 +50,10 @@ export class TransferSessions {
     return session;
   }
 
+  /** The last one takes the memory of packs along. */
   forget(key: string): void {
     this.kept.delete(key);
+    if (this.kept.size === 0) this.packBuffers.release();
   }
 }
 
@@ -75,7 +82,7 @@ export async function pointOfJob(deps: ControlDeps, ref: JobRef, job: JobBody): 
   return { item: parseItemId(archiveItem), transfer: parseTransferId(transfer) };
 }
 
-async function backupFor(deps: ControlDeps, ref: JobRef, job: JobBody, { item }: PointId): Promise<Backup> {
+async function backupFor(deps: ActivityDeps, ref: JobRef, job: JobBody, { item }: PointId): Promise<Backup> {
   const backup = backupOf(job);
   const { snapshotDisks, snapshotTime, pointId, consistency, consistencyReason, tags } = backup;
   const pointTime = snapshotTime ?? job.startedAt;
@@ -87,6 +94,7 @@ async function backupFor(deps: ControlDeps, ref: JobRef, job: JobBody, { item }:
     ...(consistency && { consistency }),
     ...(capture && { machine: capture.body.configuration }),
     committedBy: ref.job,
+    packBuffers: deps.sessions.packBuffers,
     disks: snapshotDisks.map((disk) => ({
       source: new SnapshotSource(deps.snapshots, disk, pointTime),
       name: disk.name,

@@ -110,9 +110,10 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
 }
 
 /** Access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
-export async function endTransfer(deps: ControlDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
+export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
-  const { snapshotDisks, snapshotTime } = backupOf(job);
+  const { snapshotDisks, snapshotTime, transfer } = backupOf(job);
+  if (transfer !== null) deps.sessions.forget(transfer);
   for (const { snapshotDiskId, diskUniqueId } of snapshotDisks) {
     await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: snapshotTime ?? job.startedAt });
   }

@@ -154,12 +154,19 @@ function cannotMake(partial: string, cause: unknown): HoldfastFailure {
   return new HoldfastFailure(kind, "HoldfastImage", `${partial} cannot be made: ${messageOf(cause)}`, said);
 }
 
+/** Sent to the disk meanwhile: else it begins with the largest part of its work when everything else is done. */
+const SYNC_EVERY_BYTES = 128 * 1024 * 1024;
+
 class ImageSink implements DiskSink {
   private readonly path: string;
   private readonly file: FileHandle;
   private readonly sizeBytes: number;
   private readonly format: ImageFormat;
   private readonly replace: boolean;
+  private unsyncedBytes = 0;
+  private syncing: Promise<void> | undefined;
+  /** The kernel tells a failed write only once: whoever asks again is told that all is well. */
+  private syncFailure: { readonly cause: unknown } | undefined;
 
   constructor(path: string, file: FileHandle, sizeBytes: number, format: ImageFormat, replace: boolean) {
     this.replace = replace;
@@ -174,11 +181,28 @@ class ImageSink implements DiskSink {
     while (done < bytes.length) {
       done += (await this.file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
     }
+    this.unsyncedBytes += bytes.length;
+    if (this.unsyncedBytes >= SYNC_EVERY_BYTES) this.startSync();
+  }
+
+  private startSync(): void {
+    if (this.syncing) return;
+    this.unsyncedBytes = 0;
+    this.syncing = this.file
+      .datasync()
+      .catch((cause) => {
+        this.syncFailure ??= { cause };
+      })
+      .finally(() => {
+        this.syncing = undefined;
+      });
   }
 
   async finish(): Promise<void> {
     if (this.format === "vhd")
       await this.write(this.sizeBytes, fixedVhdFooter(this.sizeBytes, randomBytes(16), new Date()));
+    await this.syncing;
+    if (this.syncFailure) throw this.syncFailure.cause;
     await this.file.sync();
     await refuseTarget(this.path, this.replace);
     await rename(`${this.path}.partial`, this.path);
@@ -186,6 +210,7 @@ class ImageSink implements DiskSink {
   }
 
   async discard(): Promise<void> {
+    await this.syncing;
     await this.file.close();
     await unlink(`${this.path}.partial`);
   }

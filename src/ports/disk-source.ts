@@ -24,7 +24,8 @@ export interface DiskSource {
 
   /**
    * The bytes of a range that lies within the disk. Safe to call several times at once. A range whose bytes the source
-   * has lost for good fails with code `HoldfastSourceUnreadable`; all else is worth a retry.
+   * has lost for good fails with code `HoldfastSourceUnreadable`; all else is worth a retry. The bytes are the caller's
+   * from then on: it may give their memory back while the source goes on.
    */
   read(range: ByteRange): Promise<Uint8Array>;
 }

@@ -17,8 +17,9 @@ import {
   VAULT_RECORD,
 } from "./format/names.ts";
 import { listPoints } from "./list-points.ts";
-import { createOrAdopt, listObjects } from "./objects.ts";
+import { createOrAdopt, isKind, listObjects } from "./objects.ts";
 import type { Vault, VaultStores } from "./open-vault.ts";
+import { listGenerations } from "./pack-generations.ts";
 import { PackSet } from "./pack-set.ts";
 import { pinFor, readPointPacks, whilePinned } from "./points.ts";
 import { newTransferId } from "./transfer.ts";
@@ -59,7 +60,7 @@ async function copyPoints(
   await pMap(
     wanted,
     async (name) => {
-      const size = await copyObject(vault.archive, target.archive, name);
+      const size = await copyPack(vault.archive, target.archive, name);
       packs++;
       bytes += size;
       onPack?.(size);
@@ -90,6 +91,19 @@ async function copyState(vault: Vault, target: VaultStores): Promise<void> {
     for await (const { name } of listObjects(vault.state, prefix)) await copyObject(vault.state, target.state, name);
   }
   await copyObject(vault.state, target.state, VAULT_RECORD);
+}
+
+/** A pack may be rewritten between its listing and its copy: then its next generation is what is needed. */
+async function copyPack(source: ObjectStore, target: ObjectStore, name: string): Promise<number> {
+  try {
+    return await copyObject(source, target, name);
+  } catch (cause) {
+    if (!isKind(cause, "not-found")) throw cause;
+    const now = (await listGenerations(source, parsePackName(name).pack)).at(-1);
+    // Neither: it was collected, and the pin of the copy says that no point of it is.
+    if (now === undefined || now.name === name) throw cause;
+    return copyPack(source, target, now.name);
+  }
 }
 
 async function copyObject(source: ObjectStore, target: ObjectStore, name: string): Promise<number> {

@@ -40,14 +40,12 @@ interface Standing {
 export function findRemains(dropping: readonly DroppingPoint[], pins: ListedPins, live: Standing) {
   const remains: Leftover[] = [];
   const isOver = ({ transfer }: PointId) => !pins.transfers.has(transfer);
+  const voids = new Set(live.voids.map(({ name }) => name));
   for (const { name, lastModified } of live.packLists) {
     const { point } = parsePointObject(name);
-    if (
-      live.standing.has(pointName(point)) ||
-      !isOver(point) ||
-      !isOlder(lastModified, pins, COLLECTION_MARGINS.packMs)
-    )
-      continue;
+    // Before the void goes: a list without manifest and void tells a verifier that a manifest was lost.
+    const hasManifest = live.standing.has(pointName(point)) && !voids.has(pointName(point));
+    if (hasManifest || !isOver(point) || !isOlder(lastModified, pins, COLLECTION_MARGINS.packMs)) continue;
     remains.push({ store: "archive", name, reason: "its point is gone" });
   }
   for (const { name, lastModified } of live.voids) {

@@ -1,4 +1,4 @@
-// A set of packs in eight bytes each, for marking millions of them. It keeps a fingerprint of a pack's name (64 bits, all
+// A set of packs, for marking millions of them: eight bytes for each, and at most half as much again for growth. It keeps a fingerprint of a pack's name (64 bits, all
 // random); two packs with one fingerprint would keep a dead pack alive, never lose a live one.
 
 import { releaseBuffer } from "../base/release.ts";
@@ -6,7 +6,8 @@ import type { PackId } from "./format/names.ts";
 
 const SHARDS = 64;
 const FIRST_CAPACITY = 64;
-const MAX_LOAD = 0.7;
+const MAX_LOAD = 0.8;
+const GROWTH = 1.25;
 
 export class PackSet {
   /** Many small tables: each grows by itself, so growing never doubles the whole. */
@@ -42,7 +43,7 @@ class Shard {
   }
 
   private grow(): void {
-    const larger = new Uint32Array(this.slots.length * 2);
+    const larger = new Uint32Array(Math.ceil((this.slots.length / 2) * GROWTH) * 2);
     for (let slot = 0; slot < this.slots.length; slot += 2) {
       const high = this.slots[slot] as number;
       const low = this.slots[slot + 1] as number;
@@ -62,10 +63,10 @@ function fingerprint({ transfer, number }: PackId): readonly [number, number] {
 
 /** The slot that holds the fingerprint, or the empty one where it belongs. */
 function find(slots: Uint32Array, high: number, low: number): number {
-  const mask = slots.length - 2;
-  let slot = (low * 2) & mask;
+  let slot = Math.floor((low * (slots.length / 2)) / 2 ** 32) * 2;
   while ((slots[slot] !== high || slots[slot + 1] !== low) && (slots[slot] !== 0 || slots[slot + 1] !== 0)) {
-    slot = (slot + 2) & mask;
+    slot += 2;
+    if (slot === slots.length) slot = 0;
   }
   return slot;
 }

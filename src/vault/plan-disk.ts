@@ -10,6 +10,7 @@ import { type DiskPlan, LEAF_BITMAP_BYTES } from "./format/plan.ts";
 import { chunkLength, LEAF_ENTRIES, type TreeShape } from "./format/tree-shape.ts";
 import { mapInOrder } from "./in-order.ts";
 import type { IndexTree } from "./index-tree.ts";
+import { isKind } from "./objects.ts";
 
 /** A slice is one activity: at 5 MB/s, the slowest source worth planning for, it takes a minute. */
 export const SLICE_DIRTY_BYTES = 256 * 1024 * 1024;
@@ -26,7 +27,7 @@ export interface ParentDisk {
   readonly unreadable: readonly ByteRange[];
 }
 
-export async function planDisk(
+async function planDisk(
   source: DiskSource,
   shape: TreeShape,
   parent: ParentDisk | undefined,
@@ -44,6 +45,16 @@ export async function planDisk(
     if (oldBytes < shape.sizeBytes && oldBytes % shape.chunkBytes !== 0) dirty.add(parent.tree.shape.chunkCount - 1);
   }
   return dirty.plan(parent?.transfer ?? null);
+}
+
+/** A parent whose index is damaged is no parent: everything is read, and the next backup builds on this one. */
+export async function planAround(...[source, shape, parent, damage]: Parameters<typeof planDisk>): Promise<DiskPlan> {
+  try {
+    return await planDisk(source, shape, parent, damage);
+  } catch (cause) {
+    if (parent === undefined || !isKind(cause, "corrupt")) throw cause;
+    return planDisk(source, shape, undefined, damage);
+  }
 }
 
 class DirtyChunks {

@@ -27,7 +27,7 @@ import {
 } from "./format/names.ts";
 import { decodePointPacks, encodePointPacks, type PackCounts } from "./format/pack-counts.ts";
 import { encodeRecord, type PinRecord, pinRecord, stateRecord } from "./format/records.ts";
-import { createOrAdopt, listObjects, readIfPresent, readRecord, seal, sha256Of, unseal } from "./objects.ts";
+import { createOrAdopt, isKind, listObjects, readIfPresent, readRecord, seal, sha256Of, unseal } from "./objects.ts";
 import { requireWritable, type Vault } from "./open-vault.ts";
 
 export type PointContent =
@@ -96,11 +96,16 @@ export async function whilePinned<T>(vault: Vault, pin: PinRecord, work: () => P
 async function createPin(vault: Vault, pin: PinRecord): Promise<void> {
   const name = pinName(pin.transfer);
   const body = encodeRecord(vault.activeKey, vault.vaultId, name, pin);
-  await createOrAdopt(vault.state, name, body);
+  await vault.state.create(name, body).catch(unlessConflict);
   const found = await readRecord(vault, pinRecord, name);
-  const samePoints = JSON.stringify(found?.body.points) === JSON.stringify(pin.points);
-  if (found?.body.kind === pin.kind && found.body.item === pin.item && samePoints) return;
+  if (!found) throw new HoldfastFailure("conflict", "HoldfastTransferOver", `Transfer ${pin.transfer} is over already`);
+  const samePoints = JSON.stringify(found.body.points) === JSON.stringify(pin.points);
+  if (found.body.kind === pin.kind && found.body.item === pin.item && samePoints) return;
   throw new HoldfastFailure("conflict", "HoldfastTransferTaken", `Another transfer has the id ${pin.transfer}`);
+}
+
+function unlessConflict(cause: unknown): void {
+  if (!isKind(cause, "conflict")) throw cause;
 }
 
 /** The state first, then the manifest: from an undropped state on, our pin keeps the manifest where it is. */

@@ -2,6 +2,7 @@
 // long runs however its chunks are scattered. Holes and zeros are never written; every chunk is verified before it is.
 
 import pMap from "p-map";
+import { releaseBuffer } from "../base/release.ts";
 import type { DiskSink } from "../ports/disk-sink.ts";
 import { type DiskReaderOptions, unreadable } from "./disk-reader.ts";
 import { decodeFrame } from "./format/frame.ts";
@@ -189,6 +190,7 @@ async function restoreGroup(
       writtenBytes += raw.length;
       options.onBytes?.(raw.length);
     }
+    releaseBuffer(raw);
   }
   return writtenBytes;
 }

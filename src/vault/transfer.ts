@@ -12,12 +12,14 @@ import { PackCounts } from "./format/pack-counts.ts";
 import { type DiskPlan, decodePlan, encodePlan } from "./format/plan.ts";
 import { nodeRefToJson } from "./format/schema.ts";
 import { treeShapeOf } from "./format/tree-shape.ts";
+import { healOlderPoints } from "./heal.ts";
 import { mapInOrder } from "./in-order.ts";
 import { IndexTree } from "./index-tree.ts";
 import { findPoint, type ListedPoint, newestPoint } from "./list-points.ts";
-import { createOrAdopt, isKind, readIfPresent, seal, unseal } from "./objects.ts";
+import { createOrAdopt, listObjects, readIfPresent, seal, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
-import { type ParentDisk, planDisk } from "./plan-disk.ts";
+import { PackBuffers } from "./pack-writer.ts";
+import { type ParentDisk, planAround } from "./plan-disk.ts";
 import {
   abandonTransfer,
   beginTransfer,
@@ -28,10 +30,10 @@ import {
   releaseTransfer,
 } from "./points.ts";
 import { sealDisk } from "./seal-disk.ts";
-import { type DiskTransfer, readFragment, writeSlice } from "./write-slice.ts";
+import { type DiskTransfer, readFragment, startSlice, writeSlice } from "./write-slice.ts";
 
-/** Two slices at once keep both cores busy; each holds at most three packs. */
-const SLICES_AT_ONCE = 1;
+/** One is read while the one before ends its uploads; they share the memory of their packs. */
+const SLICES_AT_ONCE = 2;
 const FRAGMENTS_AHEAD = 8;
 
 export interface BackupDisk {
@@ -56,6 +58,8 @@ export interface Backup {
   /** Another item whose disks may hold the same blocks. */
   readonly relative?: ItemId;
   readonly onProgress?: (progress: Progress) => void;
+  /** Shared with other transfers of this process, whose memory is bounded as a whole; absent: this one's own. */
+  readonly packBuffers?: PackBuffers;
 }
 
 export interface Progress {
@@ -76,11 +80,9 @@ export async function runBackup(vault: Vault, backup: Backup, transfer: Transfer
     return content.manifest;
   }
   const open = await openTransfer(vault, backup, transfer);
-  const planned: DiskPlan[] = [];
-  for (const disk of backup.disks.keys()) planned.push(await open.planDisk(disk));
-  for (const [disk, { slices }] of planned.entries()) {
-    const written = mapInOrder(slices.keys(), SLICES_AT_ONCE, (slice) => open.writeSlice(disk, slice));
-    for await (const _ of written);
+  for (const disk of backup.disks.keys()) await open.planDisk(disk);
+  for (const disk of backup.disks.keys()) {
+    await open.writeSlices(disk);
     await open.sealDisk(disk);
   }
   const manifest = await open.commit();
@@ -178,6 +180,13 @@ export class OpenTransfer {
     return plan.slices.slice(0, slice + 1).reduce((sum, { dirtyBytes }) => sum + dirtyBytes, 0);
   }
 
+  /** All of them, in order. */
+  async writeSlices(disk: number): Promise<void> {
+    const { work } = await this.disk(disk);
+    for await (const _ of mapInOrder(startSlices(work), SLICES_AT_ONCE, (slice) => slice.finish()));
+    work.packBuffers.release();
+  }
+
   /** All slices of the disk are written by now. */
   async sealDisk(disk: number): Promise<void> {
     const { work, plan } = await this.disk(disk);
@@ -188,13 +197,20 @@ export class OpenTransfer {
   async commit(): Promise<Manifest> {
     const disks: CompleteDisk[] = [];
     for (const disk of this.backup.disks.keys()) disks.push(await this.complete(disk));
-    return commitTransfer(this.vault, {
+    const committed = await commitTransfer(this.vault, {
       point: this.point,
       key: this.vault.activeKey,
       manifest: this.manifestOf(disks.map(({ disk }) => disk)),
       packCounts: disks.map(({ counts }) => counts),
       written: disks.flatMap(({ done }) => done.flatMap((work) => work.packs)),
     });
+    for (const disk of this.backup.disks.keys()) await this.healOlderPoints(disk);
+    return committed;
+  }
+
+  private async healOlderPoints(disk: number): Promise<void> {
+    const { work, plan } = await this.disk(disk);
+    await healOlderPoints(work, changedLeaves(work, plan));
   }
 
   private disk(disk: number): Promise<PlannedDisk> {
@@ -215,7 +231,7 @@ export class OpenTransfer {
     const shape = treeShapeOf(source.sizeBytes, chunkBytes);
     const damage = await readDamage(vault);
     const name = planName(point.transfer, ordinal);
-    const earlier = await readIfPresent(vault.state, name);
+    const earlier = await readPlan(vault, point, ordinal);
     const made = earlier ? undefined : await planAround(source, shape, candidate?.parent, damage);
     const body = earlier?.body ?? (await createOrAdopt(vault.state, name, this.sealPlan(made as DiskPlan)));
     const plan = decodePlan(unseal(vault, { kind: "plan", ...point }, body));
@@ -225,6 +241,7 @@ export class OpenTransfer {
       parent: parent?.parent.tree,
       relative: this.relativeDiskOf(source, chunkBytes),
       compressionLevel: vault.record.defaults.compressionLevel,
+      packBuffers: this.backup.packBuffers ?? new PackBuffers(),
       onChunk: (rawBytes) => this.progress(rawBytes),
     };
     this.totalBytes += plan.slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
@@ -313,14 +330,24 @@ export class OpenTransfer {
   }
 }
 
-/** A parent whose index is damaged is no parent: everything is read, and the next backup builds on this one. */
-async function planAround(...[source, shape, parent, damage]: Parameters<typeof planDisk>): Promise<DiskPlan> {
-  try {
-    return await planDisk(source, shape, parent, damage);
-  } catch (cause) {
-    if (parent === undefined || !isKind(cause, "corrupt")) throw cause;
-    return planDisk(source, shape, undefined, damage);
+/** Slices are numbers within a plan: fragments made by one that is lost mean something else in the next. */
+async function readPlan(vault: Vault, { transfer }: PointId, ordinal: number) {
+  const name = planName(transfer, ordinal);
+  const found = await readIfPresent(vault.state, name);
+  if (found) return found;
+  for await (const fragment of listObjects(vault.state, fragmentName(transfer, ordinal, 0).slice(0, -1))) {
+    // Another execution may have come with both since the first look.
+    const now = await readIfPresent(vault.state, name);
+    if (now) return now;
+    throw new HoldfastFailure("corrupt", "HoldfastPlanLost", `${fragment.name} was made by a plan that is gone`, {
+      hint: "Back up again from the beginning.",
+    });
   }
+  return undefined;
+}
+
+async function* startSlices(work: DiskTransfer) {
+  for (const slice of work.plan.slices.keys()) yield await startSlice(work, slice);
 }
 
 async function* changedLeaves(work: DiskTransfer, plan: DiskPlan) {

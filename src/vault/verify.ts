@@ -3,25 +3,31 @@
 // with its id. Findings are values: what is bad, and which ranges of which disks of which points it takes away.
 
 import pMap from "p-map";
-import { HoldfastFailure, messageOf } from "../base/failure.ts";
+import { messageOf } from "../base/failure.ts";
 import { recordDamage } from "./damage.ts";
-import { decodeFrame } from "./format/frame.ts";
+import type { ChunkPlace, NodeRef } from "./format/index-node.ts";
 import type { Manifest, ManifestDisk } from "./format/manifest.ts";
-import { PACKS_PREFIX, type PackId, type PointId, packKey, packName, packStem, parsePackName } from "./format/names.ts";
 import {
-  decodePackFooter,
-  decodePackHeader,
-  decodePackTable,
-  PACK_FOOTER_BYTES,
-  type PackTableEntry,
-} from "./format/pack.ts";
+  PACKS_PREFIX,
+  type PackId,
+  POINTS_PREFIX,
+  type PointId,
+  packKey,
+  packName,
+  parsePackName,
+  parsePointObject,
+  pinName,
+  pointName,
+} from "./format/names.ts";
 import { chunkLength, LEAF_ENTRIES, leavesUnder, NODE_CHILDREN } from "./format/tree-shape.ts";
 import { IndexTree } from "./index-tree.ts";
-import { listPoints } from "./list-points.ts";
-import { isKind, listObjects, sha256Of, unseal } from "./objects.ts";
+import { isKind, listObjects, readIfPresent } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
+import { listGenerations, readersChoice, storedGeneration } from "./pack-generations.ts";
 import { readState } from "./point-states.ts";
 import { readPoint, readPointPacks } from "./points.ts";
+import { isGone, LaterTables, type PackFlaw, PackVerdict, type StoredPack, verifyPack } from "./verify-pack.ts";
+import { verifyRecords } from "./verify-records.ts";
 
 const PACKS_AT_ONCE = 2;
 
@@ -41,7 +47,7 @@ export interface AffectedRange {
 }
 
 export interface Finding {
-  readonly kind: "pack-missing" | "pack-damaged" | "chunk-damaged" | "index-damaged" | "point-damaged";
+  readonly kind: PackFlaw | "point-damaged" | "record-damaged";
   readonly object: string;
   readonly message: string;
   readonly affected: readonly AffectedRange[];
@@ -55,23 +61,9 @@ export interface Verification {
   readonly findings: readonly Finding[];
 }
 
-interface StoredPack {
-  readonly pack: PackId;
-  readonly name: string;
-  readonly sizeBytes: number;
-}
-
-interface BadPack {
-  readonly pack: PackId;
-  readonly kind: Finding["kind"];
-  readonly message: string;
-  /** Undefined: all of it. */
-  readonly chunkIds: readonly string[] | undefined;
-}
-
 export async function verifyVault(vault: Vault, options: VerifyOptions): Promise<Verification> {
-  const packs = await newestGenerations(vault);
-  const bad = new Map<string, BadPack>();
+  const packs = await storedPacks(vault);
+  const bad = new Map<string, PackVerdict>();
   const progress = { packs: 0, bytes: 0 };
   const chosen = [...packs.values()].filter(({ pack }) => isChosen(pack, options));
   await pMap(
@@ -88,12 +80,16 @@ export async function verifyVault(vault: Vault, options: VerifyOptions): Promise
   const walk = new StructureWalk(vault, packs, bad);
   await walk.run();
   if (options.record) await recordFindings(vault, bad);
+  const records = await verifyRecords(vault);
   return {
     points: walk.pointCount,
     packs: packs.size,
     readPacks: chosen.length,
     readBytes: progress.bytes,
-    findings: walk.findings(),
+    findings: [
+      ...walk.findings(),
+      ...records.map((record): Finding => ({ kind: "record-damaged", ...record, affected: [] })),
+    ],
   };
 }
 
@@ -103,71 +99,28 @@ function isChosen(pack: PackId, { data }: VerifyOptions): boolean {
   return Number.parseInt(pack.number.slice(0, 8), 16) % data.parts === data.part;
 }
 
-async function newestGenerations(vault: Vault): Promise<Map<string, StoredPack>> {
-  const packs = new Map<string, StoredPack & { generation: number }>();
-  for await (const { name, sizeBytes } of listObjects(vault.archive, PACKS_PREFIX)) {
-    const { pack, generation } = parsePackName(name);
+/** Of each pack the generation that readers take. */
+async function storedPacks(vault: Vault): Promise<Map<string, StoredPack>> {
+  const packs = new Map<string, StoredPack>();
+  for await (const object of listObjects(vault.archive, PACKS_PREFIX)) {
+    const { pack } = parsePackName(object.name);
     const known = packs.get(packKey(pack));
-    if (!known || known.generation < generation) packs.set(packKey(pack), { pack, name, sizeBytes, generation });
+    const stored = { ...storedGeneration(object), pack };
+    packs.set(packKey(pack), readersChoice(known ? [known, stored] : [stored]) as StoredPack);
   }
   return packs;
 }
 
-/** Reads a whole pack once and looks at everything in it. */
-async function verifyPack(vault: Vault, { pack, name }: StoredPack): Promise<BadPack | undefined> {
-  let body: Uint8Array;
-  let entries: PackTableEntry[];
-  let content: "data" | "index";
-  try {
-    body = (await vault.archive.read(name)).body;
-    const header = decodePackHeader(body, name);
-    content = header.content;
-    entries = tableOf(vault, pack, name, body);
-    const key = vault.keyOf(header.keyId);
-    const chunkIds: string[] = [];
-    for (const entry of entries) {
-      const bytes = body.subarray(entry.offset, entry.offset + entry.length);
-      const isSound = content === "index" ? sha256Of(bytes).equals(entry.id) : await holds(key, bytes, entry);
-      if (!isSound) chunkIds.push(entry.id.toString("hex"));
-    }
-    if (chunkIds.length === 0) return undefined;
-    const kind = content === "index" ? "index-damaged" : "chunk-damaged";
-    return { pack, kind, chunkIds, message: `${chunkIds.length} of ${entries.length} parts are damaged` };
-  } catch (cause) {
-    if (isKind(cause, "not-found")) return undefined;
-    if (!isKind(cause, "corrupt")) throw cause;
-    return { pack, kind: "pack-damaged", chunkIds: undefined, message: messageOf(cause) };
-  }
+async function recordFindings(vault: Vault, bad: ReadonlyMap<string, PackVerdict>): Promise<void> {
+  for (const { pack, isWhole, badIds } of bad.values()) await recordDamage(vault, pack, isWhole, badIds);
 }
 
-function tableOf(vault: Vault, pack: PackId, name: string, body: Uint8Array): PackTableEntry[] {
-  const footerAt = body.length - PACK_FOOTER_BYTES;
-  if (footerAt < 0) throw new HoldfastFailure("corrupt", "HoldfastPackTruncated", `${name} is truncated`);
-  const length = decodePackFooter(body.subarray(footerAt), body.length, name);
-  const sealed = body.subarray(footerAt - length, footerAt);
-  return decodePackTable(
-    unseal(vault, { kind: "pack-table", item: null, transfer: pack.transfer }, sealed),
-    pack.number,
-  );
-}
-
-async function holds(
-  key: ReturnType<Vault["keyOf"]>,
-  frame: Uint8Array,
-  { id, rawLength }: PackTableEntry,
-): Promise<boolean> {
-  try {
-    await decodeFrame(key, frame, { chunkId: id, rawLength });
-    return true;
-  } catch (cause) {
-    if (isKind(cause, "corrupt")) return false;
-    throw cause;
-  }
-}
-
-async function recordFindings(vault: Vault, bad: ReadonlyMap<string, BadPack>): Promise<void> {
-  for (const { pack, chunkIds } of bad.values())
-    await recordDamage(vault, pack, chunkIds === undefined, chunkIds ?? []);
+/** One disk on the way through its tree. */
+interface Walk {
+  readonly point: PointId;
+  readonly disk: ManifestDisk;
+  readonly tree: IndexTree;
+  readonly isListed: (pack: PackId) => boolean;
 }
 
 /** Walks every tree of every point, and notes which ranges each bad or missing part takes away. */
@@ -175,38 +128,86 @@ class StructureWalk {
   pointCount = 0;
   private readonly vault: Vault;
   private readonly packs: Map<string, StoredPack>;
-  private readonly bad: Map<string, BadPack>;
+  private readonly bad: Map<string, PackVerdict>;
+  private readonly tables: LaterTables;
   private readonly affected = new Map<string, AffectedRange[]>();
   private readonly brokenPoints: Finding[] = [];
 
-  constructor(vault: Vault, packs: Map<string, StoredPack>, bad: Map<string, BadPack>) {
+  constructor(vault: Vault, packs: Map<string, StoredPack>, bad: Map<string, PackVerdict>) {
     this.vault = vault;
     this.packs = packs;
     this.bad = bad;
+    this.tables = new LaterTables(vault);
   }
 
   async run(): Promise<void> {
-    for await (const { point, manifest } of listPoints(this.vault)) {
-      this.pointCount++;
-      const isListed = await this.listedPacks(point);
-      const before = new Set(this.bad.keys());
-      for (const disk of manifest.disks) await this.walkDisk(point, manifest, disk, isListed);
-      if (this.bad.size > before.size && (await this.isLeaving(point))) this.forget(point, before);
+    let last = "";
+    for await (const { name } of listObjects(this.vault.archive, POINTS_PREFIX)) {
+      const { kind, point } = parsePointObject(name);
+      if (kind === "manifest-or-void") await this.walkPoint(point);
+      else if (last !== pointName(point)) await this.checkManifestOf(point);
+      last = name;
     }
   }
 
   findings(): Finding[] {
     const ofPacks = [...this.bad].map(([key, { pack, kind, message }]) => ({
-      ...{ kind, object: packName(pack), message },
+      ...{ kind, object: packName(pack, this.packs.get(key)?.generation), message },
       affected: joined(this.affected.get(key) ?? []),
     }));
     return [...this.brokenPoints, ...ofPacks];
   }
 
+  private async walkPoint(point: PointId): Promise<void> {
+    const manifest = await this.manifestOf(point);
+    if (!manifest || (await this.isDropping(point))) return;
+    this.pointCount++;
+    const isListed = await this.listedPacks(point);
+    const before = new Set(this.bad.keys());
+    for (const disk of manifest.disks) {
+      const tree = IndexTree.ofDisk(this.vault, manifest, disk);
+      await this.walkNode({ point, disk, tree, isListed }, tree.shape.rootLevel, 0, tree.root);
+    }
+    if (this.bad.size > before.size && (await this.isLeaving(point))) this.forget(point, before);
+  }
+
+  private async manifestOf(point: PointId): Promise<Manifest | undefined> {
+    try {
+      const content = await readPoint(this.vault, point);
+      return content?.kind === "manifest" ? content.manifest : undefined;
+    } catch (cause) {
+      if (!isKind(cause, "corrupt") && !isKind(cause, "invalid")) throw cause;
+      this.breakPoint(point, messageOf(cause));
+      return undefined;
+    }
+  }
+
+  /** Who wrote a list of packs wrote the manifest next, or was given up, which leaves a void, before its pin went. */
+  private async checkManifestOf(point: PointId): Promise<void> {
+    const { archive, state } = this.vault;
+    const isRunning = (await readIfPresent(state, pinName(point.transfer))) !== undefined;
+    if (isRunning || (await readIfPresent(archive, pointName(point)))) return;
+    if ((await this.isDropping(point)) || !(await this.hasList(point))) return;
+    this.breakPoint(point, "its manifest is missing");
+  }
+
+  private async hasList(point: PointId): Promise<boolean> {
+    return (await readIfPresent(this.vault.archive, `${pointName(point)}.packs`)) !== undefined;
+  }
+
   /** A point that was collected while it was looked at has not lost anything. */
   private async isLeaving(point: PointId): Promise<boolean> {
-    const state = await readState(this.vault, point);
-    return Boolean(state?.body.droppingSince) || (await readPoint(this.vault, point)) === undefined;
+    return (await this.isDropping(point)) || !(await readIfPresent(this.vault.archive, pointName(point)));
+  }
+
+  private async isDropping(point: PointId): Promise<boolean> {
+    try {
+      return Boolean((await readState(this.vault, point))?.body.droppingSince);
+    } catch (cause) {
+      // Named with the other records.
+      if (!isKind(cause, "corrupt")) throw cause;
+      return false;
+    }
   }
 
   private forget(point: PointId, before: ReadonlySet<string>): void {
@@ -224,113 +225,103 @@ class StructureWalk {
       const disks = await readPointPacks(this.vault, point);
       return (pack) => disks.some((counts) => counts.has(pack));
     } catch (cause) {
-      if (!isKind(cause, "corrupt")) throw cause;
-      this.breakPoint(point, messageOf(cause), []);
+      if (!isKind(cause, "corrupt") && !isKind(cause, "invalid")) throw cause;
+      this.breakPoint(point, messageOf(cause));
       return () => true;
     }
   }
 
-  private async walkDisk(point: PointId, manifest: Manifest, disk: ManifestDisk, isListed: (pack: PackId) => boolean) {
-    const tree = IndexTree.ofDisk(this.vault, manifest, disk);
-    const noteRange = (pack: PackId, offset: number, length: number) => {
-      if (!isListed(pack)) this.breakPoint(point, `pack ${packKey(pack)} is used but not listed`, []);
-      const range = { point, disk: disk.name, offset, length: Math.min(length, disk.sizeBytes - offset) };
-      const key = packKey(pack);
-      this.affected.set(key, [...(this.affected.get(key) ?? []), range]);
-    };
-    await this.walkNode(tree, tree.shape.rootLevel, 0, tree.root, noteRange, isListed);
-  }
-
-  private async walkNode(
-    tree: IndexTree,
-    level: number,
-    index: number,
-    ref: IndexTree["root"],
-    noteRange: (pack: PackId, offset: number, length: number) => void,
-    isListed: (pack: PackId) => boolean,
-  ): Promise<void> {
+  private async walkNode(walk: Walk, level: number, index: number, ref: IndexTree["root"]): Promise<void> {
     if (ref === null) return;
+    const { tree } = walk;
     const leafBytes = LEAF_ENTRIES * tree.shape.chunkBytes;
-    const span = { offset: index * leavesUnder(level) * leafBytes, length: leavesUnder(level) * leafBytes };
-    if (!isListed(ref.pack) || !(await this.isThere(ref.pack, ref.offset + ref.length))) {
-      noteRange(ref.pack, span.offset, span.length);
-      return;
-    }
+    const noteSpan = () =>
+      this.noteRange(walk, ref.pack, index * leavesUnder(level) * leafBytes, leavesUnder(level) * leafBytes);
+    if (!(await this.holds(walk, ref, ref.digest))) return noteSpan();
     try {
-      if (level === 0) await this.walkLeaf(tree, index, ref, noteRange, isListed);
+      if (level === 0) await this.walkLeaf(walk, index, ref);
       else {
         const { children } = await tree.node(level, index, ref);
         for (const [position, child] of children.entries()) {
-          await this.walkNode(tree, level - 1, index * NODE_CHILDREN + position, child, noteRange, isListed);
+          await this.walkNode(walk, level - 1, index * NODE_CHILDREN + position, child);
         }
       }
     } catch (cause) {
       if (!isKind(cause, "corrupt")) throw cause;
-      this.markBad(ref.pack, "index-damaged", messageOf(cause), [ref.digest.toString("hex")]);
-      noteRange(ref.pack, span.offset, span.length);
+      this.markBad(ref.pack, "index-damaged", messageOf(cause), ref.digest.toString("hex"));
+      noteSpan();
     }
   }
 
-  private async walkLeaf(
-    tree: IndexTree,
-    leafIndex: number,
-    ref: NonNullable<IndexTree["root"]>,
-    noteRange: (pack: PackId, offset: number, length: number) => void,
-    isListed: (pack: PackId) => boolean,
-  ): Promise<void> {
-    const { entries } = await tree.readLeaf(leafIndex, ref);
+  private async walkLeaf(walk: Walk, leafIndex: number, ref: NodeRef): Promise<void> {
+    const { entries } = await walk.tree.readLeaf(leafIndex, ref);
     for (const [position, entry] of entries.entries()) {
-      if (entry.kind !== "data") continue;
-      const isGone = !(await this.isThere(entry.pack, entry.offset + entry.length)) || !isListed(entry.pack);
-      const bad = this.bad.get(packKey(entry.pack));
-      const isBad =
-        bad !== undefined && (bad.chunkIds === undefined || bad.chunkIds.includes(entry.chunkId.toString("hex")));
-      if (!isGone && !isBad) continue;
+      if (entry.kind !== "data" || (await this.holds(walk, entry, entry.chunkId))) continue;
       const chunkIndex = leafIndex * LEAF_ENTRIES + position;
-      noteRange(entry.pack, chunkIndex * tree.shape.chunkBytes, chunkLength(tree.shape, chunkIndex));
+      const { shape } = walk.tree;
+      this.noteRange(walk, entry.pack, chunkIndex * shape.chunkBytes, chunkLength(shape, chunkIndex));
     }
   }
 
-  /** A later generation is shorter or longer; only generation 0 lies where entries say. */
-  private async isThere(pack: PackId, end: number): Promise<boolean> {
+  /** Whether readers get the part, as far as is known. Generation 0 holds it where the index says; a later one, if its table does. */
+  private async holds({ point, isListed }: Walk, place: Omit<ChunkPlace, "chunkId">, id: Buffer): Promise<boolean> {
+    const { pack, offset, length } = place;
+    const part = id.toString("hex");
+    if (!isListed(pack)) this.breakPoint(point, `pack ${packKey(pack)} is used but not listed`);
     const stored = this.packs.get(packKey(pack)) ?? (await this.lookAgain(pack));
-    if (!stored) {
-      this.markBad(pack, "pack-missing", "the pack is missing", undefined);
-      return false;
-    }
-    if (stored.name === packName(pack) && end > stored.sizeBytes) {
-      this.markBad(pack, "pack-damaged", "the pack is truncated", undefined);
-      return false;
-    }
-    return true;
+    const flaw = await this.flawOf(stored, offset + length, part);
+    if (flaw) this.markBad(pack, ...flaw, part);
+    const verdict = this.bad.get(packKey(pack));
+    if (!verdict?.takes(part)) return true;
+    verdict.add(part);
+    return false;
   }
 
-  /** A pack that was written since the listing is no loss. */
+  private async flawOf(
+    stored: StoredPack | undefined,
+    end: number,
+    part: string,
+  ): Promise<[PackFlaw, string] | undefined> {
+    if (!stored) return ["pack-missing", "the pack is missing"];
+    if (stored.generation === 0) return end > stored.sizeBytes ? ["pack-damaged", "the pack is truncated"] : undefined;
+    try {
+      const isIn = (await this.tables.idsOf(stored)).has(part);
+      return isIn ? undefined : ["chunk-damaged", "what it was rewritten to lacks parts"];
+    } catch (cause) {
+      if (isGone(cause)) return this.flawOf(await this.lookAgain(stored.pack), end, part);
+      if (!isKind(cause, "corrupt")) throw cause;
+      return ["pack-damaged", messageOf(cause)];
+    }
+  }
+
+  /** A pack that was written, or rewritten, since the listing is no loss. */
   private async lookAgain(pack: PackId): Promise<StoredPack | undefined> {
-    if (this.bad.has(packKey(pack))) return undefined;
-    for await (const { name, sizeBytes } of listObjects(this.vault.archive, packStem(pack))) {
-      const stored = { pack, name, sizeBytes };
-      this.packs.set(packKey(pack), stored);
-      return stored;
-    }
-    return undefined;
+    if (this.bad.get(packKey(pack))?.kind === "pack-missing") return undefined;
+    const now = readersChoice(await listGenerations(this.vault.archive, pack));
+    if (!now) return undefined;
+    const stored = { ...now, pack };
+    this.packs.set(packKey(pack), stored);
+    return stored;
   }
 
-  private markBad(pack: PackId, kind: Finding["kind"], message: string, chunkIds: readonly string[] | undefined): void {
-    const known = this.bad.get(packKey(pack));
-    const both = known?.chunkIds && chunkIds ? [...new Set([...known.chunkIds, ...chunkIds])] : undefined;
-    this.bad.set(packKey(pack), {
-      pack,
-      kind: known?.kind ?? kind,
-      message: known?.message ?? message,
-      chunkIds: known ? both : chunkIds,
-    });
+  private markBad(pack: PackId, kind: PackFlaw, message: string, part: string): void {
+    const bad = kind === "pack-missing" ? { allBut: new Set<string>() } : [];
+    const verdict = this.bad.get(packKey(pack)) ?? new PackVerdict(pack, kind, message, bad);
+    verdict.add(part);
+    this.bad.set(packKey(pack), verdict);
   }
 
-  private breakPoint(point: PointId, message: string, affected: readonly AffectedRange[]): void {
-    const object = `points/${point.item}/${point.transfer}`;
+  private noteRange({ point, disk }: Walk, pack: PackId, offset: number, length: number): void {
+    const range = { point, disk: disk.name, offset, length: Math.min(length, disk.sizeBytes - offset) };
+    const ranges = this.affected.get(packKey(pack)) ?? [];
+    ranges.push(range);
+    this.affected.set(packKey(pack), ranges);
+  }
+
+  private breakPoint(point: PointId, message: string): void {
+    const object = pointName(point);
     if (this.brokenPoints.some((finding) => finding.object === object && finding.message === message)) return;
-    this.brokenPoints.push({ kind: "point-damaged", object, message, affected });
+    this.brokenPoints.push({ kind: "point-damaged", object, message, affected: [] });
   }
 }
 

@@ -31,7 +31,7 @@ import { chunksInFlight, mapInOrder } from "./in-order.ts";
 import type { IndexTree } from "./index-tree.ts";
 import { createOrAdopt, readIfPresent, seal, sha256Of, unseal } from "./objects.ts";
 import type { Vault } from "./open-vault.ts";
-import { PackWriter } from "./pack-writer.ts";
+import { type PackBuffers, PackWriter } from "./pack-writer.ts";
 
 const LEAVES_AHEAD = 4;
 
@@ -48,18 +48,33 @@ export interface DiskTransfer {
   readonly relative: IndexTree | undefined;
   readonly damage: Damage;
   readonly compressionLevel: number;
+  readonly packBuffers: PackBuffers;
   /** Told after each chunk, for progress. */
   readonly onChunk?: (rawBytes: number) => void;
 }
 
 export async function writeSlice(work: DiskTransfer, slice: number): Promise<Fragment> {
+  return (await startSlice(work, slice)).finish();
+}
+
+/** A slice whose chunks are all read. The next may start while the packs of this one are on their way. */
+export interface StartedSlice {
+  finish(): Promise<Fragment>;
+}
+
+export async function startSlice(work: DiskTransfer, slice: number): Promise<StartedSlice> {
   const name = fragmentName(work.transfer, work.disk, slice);
   const earlier = await readFragment(work, name);
-  if (earlier) return earlier;
-  const fragment = await new SliceWriter(work).write(slice);
-  const { vault, key, item, transfer } = work;
-  const body = seal(vault, key, { kind: "fragment", item, transfer }, encodeFragment(fragment));
-  return decode(work, await createOrAdopt(vault.state, name, body));
+  if (earlier) return { finish: async () => earlier };
+  const writer = new SliceWriter(work);
+  await writer.readAll(slice);
+  return {
+    finish: async () => {
+      const { vault, key, item, transfer } = work;
+      const body = seal(vault, key, { kind: "fragment", item, transfer }, encodeFragment(await writer.finish()));
+      return decode(work, await createOrAdopt(vault.state, name, body));
+    },
+  };
 }
 
 export async function readFragment(work: Pick<DiskTransfer, "vault" | "item" | "transfer">, name: string) {
@@ -106,18 +121,21 @@ class SliceWriter {
 
   constructor(work: DiskTransfer) {
     this.work = work;
-    this.data = new PackWriter(work.vault, work.key, work.transfer, "data");
+    this.data = new PackWriter(work.vault, work.key, work.transfer, "data", work.packBuffers);
     this.index = new PackWriter(work.vault, work.key, work.transfer, "index");
     this.zeros = Buffer.alloc(work.shape.chunkBytes);
   }
 
-  async write(slice: number): Promise<Fragment> {
+  async readAll(slice: number): Promise<void> {
     const limit = chunksInFlight(this.work.shape.chunkBytes);
     for await (const prepared of mapInOrder(this.tasks(slice), limit, (task) => this.prepare(task))) {
       await this.place(prepared);
       if (prepared.task.isLastOfLeaf) await this.closeLeaf(prepared.task.leaf);
     }
-    const packs = [...(await this.data.finish()), ...(await this.index.finish())];
+  }
+
+  async finish(): Promise<Fragment> {
+    const packs = (await Promise.all([this.data.finish(), this.index.finish()])).flat();
     const { stats, unreadable, counts, leaves } = this;
     return {
       packs,
@@ -154,7 +172,7 @@ class SliceWriter {
   }
 
   private async prepare(task: ChunkTask): Promise<Prepared> {
-    const { shape, source, key, compressionLevel, vault } = this.work;
+    const { shape, source } = this.work;
     const chunkIndex = task.leaf.leafIndex * LEAF_ENTRIES + task.position;
     const range = { offset: chunkIndex * shape.chunkBytes, length: chunkLength(shape, chunkIndex) };
     const raw = await source.read(range).catch((cause) => this.unreadableOrThrow(cause));
@@ -164,7 +182,14 @@ class SliceWriter {
     }
     assert(raw.length === range.length, "a source reads what it was asked for");
     this.work.onChunk?.(raw.length);
-    if (this.zeros.subarray(0, raw.length).equals(raw)) return { task, entry: { kind: "zero" } };
+    const isZero = this.zeros.subarray(0, raw.length).equals(raw);
+    const prepared: Prepared = isZero ? { task, entry: { kind: "zero" } } : await this.prepareBytes(task, raw);
+    releaseBuffer(raw);
+    return prepared;
+  }
+
+  private async prepareBytes(task: ChunkTask, raw: Uint8Array): Promise<Prepared> {
+    const { key, compressionLevel, vault } = this.work;
     const chunkId = key.chunkId(raw);
     const known = task.leaf.known.get(keyOf(chunkId)) ?? this.ownChunks.get(keyOf(chunkId));
     if (known) return { task, entry: { ...known, kind: "data" } };

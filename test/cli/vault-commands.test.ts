@@ -136,6 +136,38 @@ describe("holdfast vault", () => {
     await expect(readFile(target)).rejects.toThrow(/ENOENT/);
   });
 
+  it("repairs from a copy what was recorded, and says what is still lost", async () => {
+    const [vault, copy, image] = [path("vault"), path("copy"), await makeImage()];
+    await must("init", vault, "--no-encryption");
+    await must("backup", vault, "vm-1", image);
+    await must("copy", vault, copy);
+    expect(await must("repair", vault)).toContain("No damage is recorded.");
+    const [data] = (await readdir(join(vault, "v", "packs"), { recursive: true })).filter((name) =>
+      name.endsWith(".g0"),
+    );
+    await rm(join(vault, "v", "packs", data as string));
+    expect((await run("verify", vault, "--record")).code).toBe(1);
+    expect(await run("repair", vault)).toMatchObject({
+      code: 1,
+      printed: expect.stringMatching(/[1-9]\d* still lost/),
+    });
+    expect(await must("repair", vault, "--from", copy)).toMatch(/[1-9]\d* parts healed, 0 still lost/);
+    expect(await must("verify", vault)).toContain("Nothing is wrong.");
+    const target = path("restored.img");
+    await must("restore", vault, "vm-1", "latest", target);
+    expect(await digestOf(target)).toBe(await digestOf(image));
+  });
+
+  it("compacts when asked to, and says what it would do when asked that", async () => {
+    const [vault, image] = [path("vault"), await makeImage()];
+    await must("init", vault, "--no-encryption");
+    await must("backup", vault, "vm-1", image);
+    expect(await must("gc", vault)).not.toContain("mostly dead");
+    expect(await must("gc", vault, "--compact", "--dry-run")).toContain("would rewrite 0 packs that are mostly dead");
+    const done = JSON.parse(await must("gc", vault, "--compact", "--json")) as { compaction: unknown };
+    expect(done.compaction).toEqual({ packs: [], wroteBytes: 0, freedBytes: 0 });
+  });
+
   it("answers bad input with a message and a code, and writes nothing", async () => {
     const [vault, image] = [path("vault"), await makeImage()];
     const before = await readdir(root);

@@ -57,7 +57,7 @@ export class Violation extends Error {
 
 /** Explores all; throws a Violation that tells the shortest found way to the state that broke the check. */
 export async function exploreGated<World extends Copyable>(exploration: GatedExploration<World>): Promise<Explored> {
-  const seen = new Set<string>();
+  const seen = new Map<string, number>();
   const waiting: Choice[][] = [[]];
   let runs = 0;
   while (waiting.length > 0) {
@@ -68,8 +68,9 @@ export async function exploreGated<World extends Copyable>(exploration: GatedExp
     for (const choice of path) await run.take(choice);
     for (;;) {
       const state = run.digest();
-      if (seen.has(state)) break;
-      seen.add(state);
+      // Who comes here with more preemptions left can go on in more ways.
+      if ((seen.get(state) ?? Number.POSITIVE_INFINITY) <= run.preemptions) break;
+      seen.set(state, run.preemptions);
       if (exploration.maxStates !== undefined && seen.size > exploration.maxStates) {
         throw new Error(`more than ${exploration.maxStates} states`);
       }
@@ -96,13 +97,14 @@ class Run<World extends Copyable> {
   readonly path: Choice[] = [];
   private readonly exploration: GatedExploration<World>;
   private readonly world: World;
-  private readonly pending = new Map<number, Request>();
+  /** An actor may have asked for several things at once: they go one after another, in the order they came. */
+  private readonly pending = new Map<number, Request[]>();
   private readonly histories: string[];
   private readonly outcomes = new Map<string, Outcome>();
   private readonly trace: string[] = [];
   private crashes = 0;
   private lost = 0;
-  private preemptions = 0;
+  preemptions = 0;
   private current = -1;
 
   constructor(exploration: GatedExploration<World>) {
@@ -116,7 +118,9 @@ class Run<World extends Copyable> {
       const gate: Gate = (text, isWrite, perform) =>
         new Promise((resolve, reject) => {
           const request = { text, isWrite, perform, resolve: resolve as (value: unknown) => void, reject };
-          this.pending.set(index, request);
+          // What a crashed actor had asked for besides is never asked.
+          if (this.outcomes.has(actor.name)) return;
+          this.pending.set(index, [...(this.pending.get(index) ?? []), request]);
         });
       actor.run(this.world, gate).then(
         () => this.end(index, { kind: "done" }),
@@ -130,21 +134,23 @@ class Run<World extends Copyable> {
     const { crashes = 0, lostAnswers = 0, maxPreemptions = Number.POSITIVE_INFINITY } = this.exploration;
     const choices: Choice[] = [];
     const mustGoOn = this.pending.has(this.current) && this.preemptions >= maxPreemptions;
-    for (const [actor, request] of [...this.pending].sort(([left], [right]) => left - right)) {
+    for (const [actor, [request]] of [...this.pending].sort(([left], [right]) => left - right)) {
       if (mustGoOn && actor !== this.current) continue;
       choices.push({ kind: "proceed", actor });
       if (this.crashes < crashes) choices.push({ kind: "crash", actor });
-      if (this.lost < lostAnswers && request.isWrite) choices.push({ kind: "lose-answer", actor });
+      if (this.lost < lostAnswers && request?.isWrite) choices.push({ kind: "lose-answer", actor });
     }
     return choices;
   }
 
   async take(choice: Choice): Promise<void> {
     this.path.push(choice);
-    if (choice.actor !== this.current && this.pending.has(this.current)) this.preemptions++;
+    const isBounded = this.exploration.maxPreemptions !== undefined;
+    if (isBounded && choice.actor !== this.current && this.pending.has(this.current)) this.preemptions++;
     this.current = choice.actor;
-    const request = this.pending.get(choice.actor) as Request;
-    this.pending.delete(choice.actor);
+    const [request, ...others] = this.pending.get(choice.actor) as [Request, ...Request[]];
+    if (others.length === 0 || choice.kind === "crash") this.pending.delete(choice.actor);
+    else this.pending.set(choice.actor, others);
     const name = this.exploration.actors[choice.actor]?.name;
     this.trace.push(`${name}: ${choice.kind === "proceed" ? "" : `${choice.kind} at `}${request.text}`);
     if (choice.kind === "crash") {
@@ -167,6 +173,8 @@ class Run<World extends Copyable> {
         .sort()
         .join(),
     );
+    if (this.exploration.maxPreemptions !== undefined && this.pending.has(this.current))
+      hash.update(`|${this.current}`);
     return hash.digest("base64");
   }
 
@@ -207,8 +215,10 @@ class Run<World extends Copyable> {
 
   /** Until everybody waits at the gate or has ended. Nothing here waits for anything but the gate. */
   private async settle(): Promise<void> {
-    const isSettled = () => this.pending.size + this.outcomes.size >= this.exploration.actors.length;
-    for (let turns = 0; !isSettled(); turns++) {
+    const isSettled = () =>
+      this.exploration.actors.every(({ name }, index) => this.pending.has(index) || this.outcomes.has(name));
+    // One turn at least: who still waits for one answer may go on with another that has come.
+    for (let turns = 0; turns === 0 || !isSettled(); turns++) {
       if (turns > 10_000) throw new Error("an actor waits for something else than a store");
       await new Promise((resolve) => setImmediate(resolve));
     }

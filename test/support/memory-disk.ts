@@ -98,7 +98,7 @@ export class MemorySource implements DiskSource {
     );
     if (bad) throw new HoldfastFailure("unavailable", "HoldfastSourceUnreadable", `bad sector near ${offset}`);
     this.readBytes += length;
-    return this.bytes.subarray(offset, offset + length);
+    return Buffer.from(this.bytes.subarray(offset, offset + length));
   }
 }
 

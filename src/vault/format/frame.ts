@@ -13,7 +13,7 @@
 
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, createZstdCompress, zstdDecompress } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
 import { releaseBuffer } from "../../base/release.ts";
@@ -28,9 +28,8 @@ const CODEC_RAW = 0;
 const CODEC_ZSTD = 1;
 
 /** One output buffer that holds everything: the default of 16 KiB pieces costs a third of the time, and twice the memory. */
-const outputBytes = (rawLength: number) => rawLength + 4096;
+const outputBytes = (rawLength: number) => rawLength + (rawLength >> 8) + 4096;
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 export interface FrameHeader {
@@ -45,13 +44,32 @@ export interface FrameHeader {
 
 /** Raw where zstd does not make it smaller. Runs on the thread pool. */
 export async function compressChunk(raw: Uint8Array, level: number): Promise<{ payload: Uint8Array; codec: number }> {
-  const packed = await compress(raw, {
-    chunkSize: outputBytes(raw.length),
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-  });
+  const packed = await compressAtOnce(raw, level);
   if (packed.length < raw.length) return { payload: packed, codec: CODEC_ZSTD };
   releaseBuffer(packed);
   return { payload: raw, codec: CODEC_RAW };
+}
+
+/**
+ * As `zstdCompress`, which however tells zstd only afterwards that these bytes were all: then zstd works in a window of its
+ * own, does not write down how long they are, and the result is copied together from two parts.
+ */
+async function compressAtOnce(raw: Uint8Array, level: number): Promise<Buffer> {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const stream = createZstdCompress({ chunkSize: outputBytes(raw.length), flush: constants.ZSTD_e_end, params });
+  const parts: Buffer[] = [];
+  try {
+    await new Promise<void>((resolve, reject) => {
+      stream.on("data", (part: Buffer) => parts.push(part));
+      stream.on("error", reject);
+      stream.write(raw, () => resolve());
+    });
+  } finally {
+    // Ending it would begin another, empty frame.
+    stream.destroy();
+  }
+  const [first] = parts;
+  return first !== undefined && parts.length === 1 ? first : Buffer.concat(parts);
 }
 
 export function encodeFrame(
@@ -110,7 +128,7 @@ export function decodeFrameHeader(bytes: Uint8Array, what: string): FrameHeader 
   return { chunkId, rawLength, payloadLength, compressed: codec === CODEC_ZSTD, encrypted: suite === 1, nonce, tag };
 }
 
-/** The chunk's bytes, verified to be those that `chunkId` names. */
+/** The chunk's bytes, verified to be those that `chunkId` names, in memory of their own. */
 export async function decodeFrame(
   key: VaultKey,
   frame: Uint8Array,
@@ -127,7 +145,7 @@ export async function decodeFrame(
   if (!key.chunkId(raw).equals(expected.chunkId)) {
     throw new HoldfastFailure("corrupt", "HoldfastWrongChunk", `${what} holds other bytes than its id names`);
   }
-  return raw;
+  return header.compressed || header.encrypted ? raw : Buffer.from(raw);
 }
 
 /** Whether the frame gives back exactly these bytes: asked before they are forgotten. */

@@ -35,7 +35,11 @@ export class PackCounts {
   }
 
   has(pack: PackId): boolean {
-    return this.transfers.get(pack.transfer)?.has(pack.number) ?? false;
+    return this.of(pack) !== 0;
+  }
+
+  of(pack: PackId): number {
+    return this.transfers.get(pack.transfer)?.get(pack.number) ?? 0;
   }
 
   /** True for what a point may have: nothing is used less than once. */

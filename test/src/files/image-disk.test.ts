@@ -72,6 +72,26 @@ describe("Image files as disks", () => {
     expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
   });
 
+  it("has all that was written when it is whole, however much goes to the disk meanwhile", async () => {
+    const target = path("large");
+    const block = randomBytes(4 * MiB);
+    const blocks = 80;
+    const sink = await createImage(target, blocks * block.length, "raw");
+    await Promise.all(
+      Array.from({ length: blocks }, (_, at) =>
+        sink.write(at * block.length, Buffer.concat([Buffer.from([at]), block.subarray(1)])),
+      ),
+    );
+    await sink.finish();
+    const written = await readFile(target);
+    expect(written.length).toBe(blocks * block.length);
+    for (let at = 0; at < blocks; at++) {
+      expect(written[at * block.length]).toBe(at);
+      const rest = written.subarray(at * block.length + 1, (at + 1) * block.length);
+      expect(rest.equals(block.subarray(1)), `block ${at}`).toBe(true);
+    }
+  });
+
   it("leaves an existing file alone until the new one is whole, and nothing of one that is given up", async () => {
     const image = path("old.img");
     await writeFile(image, "old");

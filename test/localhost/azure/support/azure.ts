@@ -14,7 +14,7 @@ import { MANAGED_IDENTITY } from "../../../../localhost/azure/identity/principal
 import { type RunningAzure, startAzure } from "../../../../localhost/azure/start.ts";
 
 // Other work may share the machine: slow is not wrong here.
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 export const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
 export const ARM_AUDIENCE = "https://management.azure.com/";

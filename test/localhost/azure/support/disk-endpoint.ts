@@ -11,7 +11,7 @@ import { listen } from "../../../../localhost/azure/http/listener.ts";
 import { requestListener } from "../../../../localhost/azure/http/pipeline.ts";
 import { AzureState } from "../../../../localhost/azure/state/azure-state.ts";
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 export async function startDiskEndpoint() {
   const folder = await mkdtemp(join(tmpdir(), "azure-blobs-"));

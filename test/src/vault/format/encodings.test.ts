@@ -166,7 +166,7 @@ describe("The encodings of the vault", () => {
       .jsonValue({ noUnicodeString: false })
       // Through text once: there is no minus zero in JSON.
       .map((any) => JSON.parse(JSON.stringify(any)))
-      .filter((any) => !/[\d]\.|e[+-]?\d|-0/.test(JSON.stringify(any)));
+      .filter((any) => !/[\d]\.|e[+-]?\d|-0|900719925474099[2-9]/.test(JSON.stringify(any)));
     fc.assert(
       fc.property(json, (any) => {
         expect(decodeJson(encodeJson(any as never), "value")).toEqual(any);

@@ -1,4 +1,4 @@
-import { createDecipheriv, createHmac, hkdfSync } from "node:crypto";
+import { createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -53,6 +53,15 @@ describe("A chunk frame", () => {
     await expect(decodeFrame(sealedKey, frame, { chunkId, rawLength: text.length })).rejects.toThrow(/suite/);
   });
 
+  it("holds one frame of zstd, which says how long its bytes are", async () => {
+    for (const length of [1_000, 512 * 1024, 8 * 1024 * 1024]) {
+      const raw = Buffer.concat([randomBytes(100), Buffer.alloc(length - 100, "holdfast ")]);
+      const { payload, codec } = await compressChunk(raw, 3);
+      expect(codec).toBe(1);
+      expect(zstdFrameOf(payload)).toEqual({ contentBytes: length, frameBytes: payload.length });
+    }
+  });
+
   it("never decompresses more than the raw length it was told", async () => {
     const bomb = Buffer.alloc(64 * 1024 * 1024);
     const chunkId = sealedKey.chunkId(bomb);
@@ -81,3 +90,24 @@ describe("A chunk frame", () => {
     expect(zstdDecompressSync(payload)).toEqual(text);
   });
 });
+
+/** By RFC 8878, for a frame without checksum and dictionary whose first block begins where its header ends. */
+function zstdFrameOf(bytes: Uint8Array): { contentBytes: number; frameBytes: number } {
+  const view = Buffer.from(bytes);
+  expect(view.readUInt32LE(0)).toBe(0xfd2fb528);
+  const descriptor = view.readUInt8(4);
+  const isSingleSegment = (descriptor & 0x20) !== 0;
+  const contentField = descriptor >> 6;
+  expect(descriptor & 0x07, "no checksum, no dictionary").toBe(0);
+  expect(isSingleSegment || contentField > 0, "it says how long its content is").toBe(true);
+  let at = isSingleSegment ? 5 : 6;
+  const contentBytes = [view[at], view.readUInt16LE(at) + 256, view.readUInt32LE(at)][contentField] as number;
+  at += [1, 2, 4][contentField] as number;
+  for (let isLast = false; !isLast; ) {
+    const block = view.readUIntLE(at, 3);
+    isLast = (block & 1) !== 0;
+    const isRepeated = ((block >> 1) & 3) === 1;
+    at += 3 + (isRepeated ? 1 : block >> 3);
+  }
+  return { contentBytes, frameBytes: at };
+}
