@@ -101,6 +101,8 @@ await runCommand(async () => {
 async function startAll(choices: Choices): Promise<void> {
   const { dataFolder, ports, estate } = choices;
   const lock = await acquireHubLock(localFolder(dataFolder));
+  // Whoever looks for this stack must not find where an earlier one was.
+  await rm(stackFile(dataFolder), { force: true });
   await untilEarlierOnesAreGone(dataFolder);
   await requireFreePorts(ports);
   const identityHeader = randomBytes(16).toString("hex");
@@ -199,9 +201,7 @@ async function writeStackFile(
   { azureUrl, tenantId }: RunningLocalAzure,
   apiUrl: string,
 ): Promise<void> {
-  const file = stackFile(dataFolder);
-  await rm(file, { force: true });
-  await writeFile(file, `${JSON.stringify({ apiUrl, azureUrl, tenantId })}\n`);
+  await writeFile(stackFile(dataFolder), `${JSON.stringify({ apiUrl, azureUrl, tenantId })}\n`);
 }
 
 /** A demonstration that fails is no reason to end what works. */

@@ -1,12 +1,17 @@
 // A first start in an empty folder, as a newcomer does it: within two minutes there are recovery points of every machine, and
 // of runs that nobody asked for. A second start finds all of it and makes nothing twice.
 
+import { execFile } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { ArmClient } from "../../localhost/arm-client.ts";
 import { BACKUP_API, DEMO_VAULT, itemPath } from "../../localhost/demo-vault.ts";
 import {
   newFolder,
   removeFolder,
+  type StackFacts,
   type StackProcess,
   startStack,
   stopStack,
@@ -14,6 +19,7 @@ import {
   writeEstate,
 } from "../support/stack-process.ts";
 
+const PROJECT = join(import.meta.dirname, "../..");
 const PROMISE_MS = 120_000;
 const LOOK_MS = 500;
 vi.setConfig({ testTimeout: 2 * PROMISE_MS, hookTimeout: PROMISE_MS });
@@ -87,4 +93,34 @@ it("finds everything at the next start, and makes nothing twice", async () => {
   expect(await jobsOf(arm, "ConfigureBackup")).toHaveLength(MACHINES.length);
   const { properties } = await arm.find(`${DEMO_VAULT}/backupPolicies/EveryFewMinutes/everyMinutes`, BACKUP_API);
   expect(properties.everyMinutes).toBe(1);
+});
+
+/** A block of the README, with the addresses of this stack. */
+function readmeBlock(language: "sh" | "js", { url, azureUrl }: StackFacts): string {
+  const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
+  const [, block = ""] = new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "s").exec(readme) ?? [];
+  expect(block).toContain("http://127.0.0.1:7072");
+  return block.replaceAll("http://127.0.0.1:7071", url).replaceAll("http://127.0.0.1:7072", azureUrl);
+}
+
+it("lets a newcomer follow the README with curl", async () => {
+  const facts = await stack.ready;
+  const env = { ...process.env, TOKEN: facts.token };
+  const { stdout, stderr } = await promisify(execFile)("bash", ["-c", readmeBlock("sh", facts)], { env });
+  expect(stderr).toContain('"operation":"Restore","status":"Completed"');
+  expect(stdout).toMatch(/"name":"web-01_OsDisk-[0-9a-f]{12}"/);
+});
+
+it("lets a newcomer follow the README with the official SDK", async () => {
+  const facts = await stack.ready;
+  // In the project's folder, where its packages are found.
+  const script = join(PROJECT, `.first-restore-${process.pid}.mjs`);
+  writeFileSync(script, readmeBlock("js", facts));
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [script]);
+    expect(stdout).toContain("Backup web-01 Completed");
+    expect(stdout).toContain("Restore web-01 Completed");
+  } finally {
+    rmSync(script);
+  }
 });
