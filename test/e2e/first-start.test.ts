@@ -106,8 +106,8 @@ function readmeBlock(language: "sh" | "js", { url, azureUrl }: StackFacts): stri
 it("lets a newcomer follow the README with curl", async () => {
   const facts = await stack.ready;
   const env = { ...process.env, TOKEN: facts.token };
-  const { stdout, stderr } = await promisify(execFile)("bash", ["-c", readmeBlock("sh", facts)], { env });
-  expect(stderr).toContain('"operation":"Restore","status":"Completed"');
+  const { stdout } = await promisify(execFile)("bash", ["-c", readmeBlock("sh", facts)], { env });
+  expect(stdout).toContain('"operation":"Restore","status":"Completed"');
   expect(stdout).toMatch(/"name":"web-01_OsDisk-[0-9a-f]{12}"/);
 });
 
