@@ -4,7 +4,11 @@ import { parseArgs } from "node:util";
 import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
 import { readEstate } from "./azure/estate/read-estate.ts";
 import { startAzure } from "./azure/start.ts";
+import { acquireLockWithin } from "./patient-lock.ts";
 import { endWithParent } from "./with-parent.ts";
+
+/** One of an earlier start may still be on its way out, when nobody is there to have waited for it. */
+const EARLIER_ONE_MS = 20_000;
 
 const HELP = `Usage: node localhost/azure.ts [options]
 
@@ -45,9 +49,11 @@ async function main(): Promise<void> {
       hint: "Give a number from 0 to 65535.",
     });
   const { estate, path } = await readEstate(values.estate);
+  const dataFolder = resolve(values.data);
+  const lock = await acquireLockWithin(dataFolder, values["with-parent"] ? EARLIER_ONE_MS : 0);
   const azure = await startAzure({
     port,
-    dataFolder: resolve(values.data),
+    dataFolder,
     estate,
     estatePath: path,
     upstream: values.upstream,
@@ -55,10 +61,15 @@ async function main(): Promise<void> {
     onNotice: (message) => process.stderr.write(`${message}\n`),
     identityHeader: values["identity-header"],
   });
+  await lock.announce(azure.origin);
   process.stdout.write(
     `Simulated Azure: ${azure.origin}  tenant ${azure.tenant}  identity ${azure.identityEndpoint}\n`,
   );
-  const stop = () => void azure.close().then(() => process.exit(0));
+  const stop = () =>
+    void azure.close().then(async () => {
+      await lock.release();
+      process.exit(0);
+    });
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   if (values["with-parent"]) endWithParent();

@@ -24,6 +24,7 @@ const COMMANDS = {
   ],
   build: [["build.ts"]],
   bench: [["bench/main.ts"]],
+  demo: [["localhost/demo.ts"]],
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -141,11 +142,12 @@ async function runSteps(plannedSteps, lastArgs, nodeFile) {
   return result;
 }
 
-/** Programs that start `node` by name get the same Node. */
+/** Programs that start `node` by name get the same Node; what was compiled once is not compiled at the next start. */
 function environmentWith(nodeFile) {
   const pathName = Object.keys(process.env).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
   const path = [dirname(nodeFile), process.env[pathName]].filter(Boolean).join(delimiter);
-  return { ...process.env, [pathName]: path };
+  const cache = { NODE_COMPILE_CACHE: join(root, "node_modules/.cache/compiled") };
+  return { ...cache, ...process.env, [pathName]: path };
 }
 
 /**

@@ -1,12 +1,11 @@
-// What stands around the service on a laptop: Azurite, and the simulated Azure. Both are processes in sessions of their own,
-// so that a Ctrl-C in the terminal reaches the host first, and both end in order when the host is gone, killed or not.
+// What stands around the service on a laptop: Azurite, and the simulated Azure. Both are processes of their own
+// (supervised-child.ts), and both end in order when the host is gone, killed or not.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { HoldfastFailure } from "../src/base/failure.ts";
 import { storageKeyOf } from "./azure/storage/storage-accounts.ts";
+import type { LocalPorts } from "./local-ports.ts";
+import { type ChildHooks, type ChildProgram, SupervisedChild } from "./supervised-child.ts";
 
 export interface LocalAzureOptions {
   readonly dataFolder: string;
@@ -17,21 +16,12 @@ export interface LocalAzureOptions {
   readonly serviceUrl: string;
   /** Secret of the managed-identity endpoint. */
   readonly identityHeader: string;
-  readonly onNotice: (text: string) => void;
 }
 
-export interface LocalPorts {
-  readonly azure: number;
-  readonly blob: number;
-  readonly queue: number;
-  readonly table: number;
-}
-
-export interface LocalAzure {
+export interface RunningLocalAzure {
   readonly azureUrl: string;
   readonly tenantId: string;
   connectionString(account: string): string;
-  stop(): Promise<void>;
 }
 
 const REDUNDANCIES = ["LocallyRedundant", "ZoneRedundant", "GeoRedundant"] as const;
@@ -39,33 +29,44 @@ const REGIONS = ["westeurope", "northeurope"];
 const STATE_ACCOUNT = "holdfaststate";
 /** Accounts of the built-in estates. */
 const ESTATE_ACCOUNTS = ["demostaging", "democlassic", "bigstaging"];
-const START_MS = 60_000;
 
 /** A region and redundancy has an account of its own, as in Azure. */
 const vaultAccount = (region: string, redundancy: string): string =>
   `hf${region}${redundancy.slice(0, 1)}rs`.toLowerCase();
 
-export async function startLocalAzure(options: LocalAzureOptions): Promise<LocalAzure> {
-  const azurite = await startAzurite(options);
-  try {
-    const { child, url, tenantId } = await startSimulation(options);
-    const connectionString = (account: string) => connectionStringOf(account, options.ports);
-    return {
-      ...{ azureUrl: url, tenantId, connectionString },
-      async stop() {
-        await end(child);
-        await end(azurite);
-      },
-    };
-  } catch (cause) {
-    await end(azurite);
-    throw cause;
+export const azuriteFolder = (dataFolder: string): string => join(dataFolder, "azurite");
+export const azureFolder = (dataFolder: string): string => join(dataFolder, "azure");
+
+/** Made before it is started, so that it can be stopped at any moment of its start. */
+export class LocalAzure {
+  private readonly options: LocalAzureOptions;
+  private readonly azurite: SupervisedChild;
+  private readonly simulation: SupervisedChild;
+
+  constructor(options: LocalAzureOptions, hooks: ChildHooks) {
+    this.options = options;
+    this.azurite = new SupervisedChild(azuriteProgram(options), hooks);
+    this.simulation = new SupervisedChild(simulationProgram(options), hooks);
+  }
+
+  async start(): Promise<RunningLocalAzure> {
+    const { dataFolder, ports } = this.options;
+    await mkdir(azuriteFolder(dataFolder), { recursive: true });
+    const [said] = await Promise.all([this.simulation.start(), this.azurite.start()]);
+    const [, azureUrl = "", tenantId = ""] = SIMULATION_READY.exec(said) ?? [];
+    return { azureUrl, tenantId, connectionString: (account) => connectionStringOf(account, ports) };
+  }
+
+  /** Azurite last: what the others still write has to arrive. */
+  async stop(): Promise<void> {
+    await this.simulation.stop();
+    await this.azurite.stop();
   }
 }
 
 /** The settings of the service for what runs here (docs/operations.md). */
 export function serviceSettings(
-  { azureUrl, tenantId, connectionString }: LocalAzure,
+  { azureUrl, tenantId, connectionString }: RunningLocalAzure,
   options: { readonly identityHeader: string; readonly keyFile: string; readonly subscriptionIds: readonly string[] },
 ): Record<string, string> {
   const accounts = REGIONS.map((region) => [
@@ -96,19 +97,20 @@ export function serviceSettings(
   };
 }
 
-async function startAzurite({ dataFolder, ports, onNotice }: LocalAzureOptions): Promise<ChildProcess> {
-  const folder = join(dataFolder, "azurite");
-  await mkdir(folder, { recursive: true });
+function azuriteProgram({ dataFolder, ports }: LocalAzureOptions): ChildProgram {
   const listen = (["blob", "queue", "table"] as const).flatMap((service) => [
-    `--${service}Host`,
-    "127.0.0.1",
-    `--${service}Port`,
-    String(ports[service]),
+    ...[`--${service}Host`, "127.0.0.1"],
+    ...[`--${service}Port`, String(ports[service])],
   ]);
-  const flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", folder];
-  const child = start("azurite.ts", [...listen, ...flags], { AZURITE_ACCOUNTS: azuriteAccounts() });
-  await said(child, "Azurite", (text) => (text.match(/successfully listening/gi)?.length ?? 0) >= 3, onNotice);
-  return child;
+  const flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", azuriteFolder(dataFolder)];
+  return {
+    name: "Azurite",
+    program: "azurite.ts",
+    args: [...listen, ...flags],
+    environment: { AZURITE_ACCOUNTS: azuriteAccounts() },
+    isReady: (text) => (text.match(/successfully listening/gi)?.length ?? 0) >= 3,
+    loss: "What it had acknowledged in the last seconds may be lost: docs/operations.md, “When Azurite was killed”.",
+  };
 }
 
 function azuriteAccounts(): string {
@@ -117,71 +119,26 @@ function azuriteAccounts(): string {
 }
 
 function connectionStringOf(account: string, ports: LocalPorts): string {
-  const endpoints = (["blob", "table"] as const).map(
-    (service) =>
-      `${service[0]?.toUpperCase()}${service.slice(1)}Endpoint=http://127.0.0.1:${ports[service]}/${account};`,
-  );
+  const endpoints = [
+    `BlobEndpoint=http://127.0.0.1:${ports.blob}/${account};`,
+    `TableEndpoint=http://127.0.0.1:${ports.table}/${account};`,
+  ];
   return `AccountName=${account};AccountKey=${storageKeyOf(account)};${endpoints.join("")}`;
 }
 
-async function startSimulation(options: LocalAzureOptions) {
-  const { dataFolder, ports, estate, serviceUrl, identityHeader, onNotice } = options;
-  const child = start("azure.ts", [
-    ...["--port", String(ports.azure), "--data", join(dataFolder, "azure"), "--estate", estate],
-    ...["--upstream", serviceUrl, "--blob-origin", `http://127.0.0.1:${ports.blob}`],
-    ...["--identity-header", identityHeader, "--with-parent"],
-  ]);
-  const ready = /Simulated Azure: (\S+) {2}tenant (\S+)/;
-  const text = await said(child, "The simulated Azure", (all) => ready.test(all), onNotice);
-  const [, url = "", tenantId = ""] = ready.exec(text) ?? [];
-  return { child, url, tenantId };
-}
+const SIMULATION_READY = /Simulated Azure: (\S+) {2}tenant (\S+)/;
 
-function start(program: string, args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [join(import.meta.dirname, program), ...args], {
-    stdio: ["pipe", "pipe", "pipe"],
-    detached: true,
-    env: { ...process.env, ...environment },
-  });
-}
-
-/** What the child has said by the time it is ready; afterwards its complaints are passed on. */
-function said(
-  child: ChildProcess,
-  name: string,
-  isReady: (text: string) => boolean,
-  onNotice: (text: string) => void,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const fail = (why: string) =>
-      reject(
-        new HoldfastFailure("unavailable", "LocalAzureFailed", `${name} ${why}:\n${text.trim()}`, {
-          hint: "Is another one running with the same ports or data folder? See --port and --data.",
-        }),
-      );
-    const timeout = setTimeout(() => fail(`was not ready after ${START_MS / 1000} s`), START_MS);
-    const listen = (chunk: Buffer) => {
-      text += chunk.toString();
-      if (!isReady(text)) return;
-      clearTimeout(timeout);
-      child.stdout?.off("data", listen).resume();
-      resolve(text);
-    };
-    child.stdout?.on("data", listen);
-    child.stderr?.on("data", (chunk: Buffer) => {
-      text += chunk.toString();
-      if (isReady(text)) onNotice(`${name}: ${chunk.toString().trim()}`);
-    });
-    child.once("exit", (code) => {
-      clearTimeout(timeout);
-      fail(`ended with ${code}`);
-    });
-  });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill("SIGTERM");
-  await once(child, "exit");
+function simulationProgram(options: LocalAzureOptions): ChildProgram {
+  const { dataFolder, ports, estate, serviceUrl, identityHeader } = options;
+  return {
+    name: "The simulated Azure",
+    program: "azure.ts",
+    args: [
+      ...["--port", String(ports.azure), "--data", azureFolder(dataFolder), "--estate", estate],
+      ...["--upstream", serviceUrl, "--blob-origin", `http://127.0.0.1:${ports.blob}`],
+      ...["--identity-header", identityHeader, "--with-parent"],
+    ],
+    isReady: (text) => SIMULATION_READY.test(text),
+    loss: "Nothing is lost by that.",
+  };
 }

@@ -6,10 +6,16 @@ import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
 import { printBanner } from "./functions-host/banner.ts";
 import { createConsoleLog } from "./functions-host/console-log.ts";
 import { type FunctionHost, type FunctionHostOptions, startFunctionHost } from "./functions-host/function-host.ts";
+import type { LogThreshold } from "./functions-host/log-levels.ts";
+import { onStopSignal } from "./stop-signals.ts";
 
 export interface RunHostOptions extends Omit<FunctionHostOptions, "createLog" | "onBroken"> {
   readonly json: boolean;
   readonly verbose: boolean;
+  /** Besides host.json's levels, and winning over them. */
+  readonly levels?: Readonly<Record<string, LogThreshold>>;
+  /** Called once, in the moment in which the host takes over the signals; says what there is, instead of the host's banner. */
+  readonly onReady?: (host: FunctionHost) => void;
   /** What has to end after the host did. */
   readonly onStopped?: () => Promise<void>;
 }
@@ -20,7 +26,8 @@ export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   const { json, verbose } = options;
   const host = await startFunctionHost({
     ...options,
-    createLog: (levels) => createConsoleLog({ json, verbose, levels, appFolder: options.app.folder }),
+    createLog: (levels) =>
+      createConsoleLog({ json, verbose, levels: { ...levels, ...options.levels }, appFolder: options.app.folder }),
     onBroken: (failure) => {
       process.stderr.write(`${failure.message}\n${failure.hint ?? ""}\n`);
       // Not a graceful stop: whatever is in memory beyond the journal must not be acted on.
@@ -29,12 +36,10 @@ export async function runHost(options: RunHostOptions): Promise<FunctionHost> {
   });
   surviveStrayErrors(host);
   stopOnSignals(host, options.onStopped);
-  printBanner(host, { json, appFolder: options.app.folder, dataFolder: options.dataFolder });
+  if (options.onReady) options.onReady(host);
+  else printBanner(host, { json, appFolder: options.app.folder, dataFolder: options.dataFolder });
   return host;
 }
-
-/** One Ctrl-C can arrive twice: from the terminal, and from npm, which passes it on. */
-const SAME_SIGNAL_MS = 500;
 
 /**
  * On a machine with much memory V8 lets garbage pile up: a busy hub of 60 MB of live data then keeps half a gigabyte.
@@ -43,31 +48,30 @@ const SAME_SIGNAL_MS = 500;
 const HEAP_LIMITS = ["--max-semi-space-size=8", "--semi-space-growth-factor=1", "--heap-growing-percent=100"];
 
 function stopOnSignals(host: FunctionHost, onStopped: (() => Promise<void>) | undefined): void {
-  let stoppingSinceMs: number | undefined;
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stoppingSinceMs !== undefined) {
-      if (performance.now() - stoppingSinceMs > SAME_SIGNAL_MS) process.exit(signal === "SIGINT" ? 130 : 143);
-      return;
-    }
-    stoppingSinceMs = performance.now();
+  onStopSignal(() => {
     host.log.write(
       "information",
       "Host",
       "Stopping. Running functions get a few seconds; press Ctrl-C again to end now.",
     );
-    host
-      .stop()
-      .then(() => onStopped?.())
-      .then(
-        () => process.exit(0),
-        (error) => {
-          process.stderr.write(`The host did not stop cleanly: ${messageOf(error)}\n`);
-          process.exit(1);
-        },
-      );
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+    void endProcess(host, onStopped, 0);
+  });
+}
+
+/** Everything in order, and then this process. */
+export async function endProcess(
+  host: FunctionHost,
+  onStopped: (() => Promise<void>) | undefined,
+  exitCode: number,
+): Promise<never> {
+  try {
+    await host.stop();
+    await onStopped?.();
+  } catch (error) {
+    process.stderr.write(`The host did not stop cleanly: ${messageOf(error)}\n`);
+    process.exit(1);
+  }
+  process.exit(exitCode);
 }
 
 /**

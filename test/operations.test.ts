@@ -32,6 +32,20 @@ describe("docs/operations.md", () => {
     for (const [key, { why }] of explained) expect(why.length, key).toBeGreaterThan(20);
   });
 
+  it("names every setting of a deployment", () => {
+    const known = [...read("src/azure/deployment.ts").matchAll(/^ {2}(HOLDFAST_[A-Z_]+):/gm)].map(([, name]) => name);
+    expect(known.length).toBeGreaterThan(10);
+    for (const name of known) expect(read("docs/operations.md")).toContain(`| \`${name}\` |`);
+  });
+
+  it("names every timer", () => {
+    const timers = [...read("functions/timers.ts").matchAll(/(?:every\(|app\.timer\()"([a-z-]+)"/g)].map(
+      ([, name]) => name,
+    );
+    expect(timers.length).toBeGreaterThan(3);
+    for (const name of timers) expect(read("docs/operations.md")).toContain(`| \`${name}\` |`);
+  });
+
   it("names every setting of local.settings.json, which holds no secret", () => {
     const { Values: values } = JSON.parse(read("local.settings.json"));
     for (const [name, value] of Object.entries<string>(values)) {

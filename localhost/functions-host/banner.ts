@@ -28,9 +28,14 @@ export function printBanner(host: ReadyHost, options: BannerOptions): void {
   output.write(options.json ? readyLine(host, options) : readyText(host, options, output.hasColors));
 }
 
-function readyLine(host: ReadyHost, { dataFolder }: BannerOptions): string {
+function readyLine(host: ReadyHost, options: BannerOptions): string {
+  return JSON.stringify(readyFacts(host, options));
+}
+
+/** What machines are told; whoever starts more than the host adds to it. */
+export function readyFacts(host: ReadyHost, { dataFolder }: Pick<BannerOptions, "dataFolder">): object {
   const { url, port, functions, routes, timers, refused } = host;
-  return JSON.stringify({
+  return {
     time: new Date().toISOString(),
     level: "information",
     category: "Host",
@@ -48,7 +53,7 @@ function readyLine(host: ReadyHost, { dataFolder }: BannerOptions): string {
       next: nextMs >= NEVER_MS ? null : new Date(nextMs).toISOString(),
     })),
     refused,
-  });
+  };
 }
 
 function readyText(host: ReadyHost, { appFolder, dataFolder }: BannerOptions, hasColors: boolean): string {

@@ -14,7 +14,7 @@ import { JOB_ROWS, type JobBody } from "./rows/job-row.ts";
 import { listRows } from "./rows/row-kind.ts";
 
 /** A job's row is written before its orchestration is started; whoever does that gets this long. */
-const START_GRACE_MS = 2 * 60_000;
+const START_GRACE_MS = 30_000;
 /** Open jobs are among the newest: a transfer that takes longer than this is found by its own retries only. */
 const LOOK_BACK_MS = 30 * 24 * 3_600_000;
 const MAX_LIVES = 3;

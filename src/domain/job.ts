@@ -147,6 +147,15 @@ function statusOfSequence(tasks: readonly SubTask[]): JobStatus {
 
 export const hasEnded = (status: JobStatus): boolean => status !== "InProgress" && status !== "Cancelling";
 
+/**
+ * What clients see. A job whose sub-tasks are over has still to tell its item and to free what it holds: whoever waits for the
+ * job finds everything as it left it only after that.
+ */
+export function shownStatus(job: { readonly status: JobStatus; readonly endedAt: string | null }): JobStatus {
+  if (job.endedAt !== null || !hasEnded(job.status)) return job.status;
+  return job.status === "Cancelled" ? "Cancelling" : "InProgress";
+}
+
 /** Where cancelling would leave a half-made machine behind. */
 const PAST_RETURN: readonly SubTaskName[] = ["Create the restored virtual machine", "Replace disks"];
 

@@ -100,7 +100,9 @@ describe("the bootstrap", () => {
   it("says which commands there are", async () => {
     const { code, stderr } = await new Project(installed).run(["deploy"]);
     expect(code).toBe(1);
-    expect(stderr).toBe('"deploy" is not a command of this project; there are: start, test, check, build, bench.\n');
+    expect(stderr).toBe(
+      '"deploy" is not a command of this project; there are: start, test, check, build, bench, demo.\n',
+    );
   });
 
   it("runs all steps of a check, and fails if the first does", async () => {

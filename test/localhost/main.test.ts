@@ -20,7 +20,7 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-/** The host alone: what stands around it is tried in all.test.ts. */
+/** The host alone: what stands around it is tried in test/e2e. */
 function start(...args: readonly string[]) {
   const child = spawn(process.execPath, [MAIN, "--host-only", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);

@@ -131,6 +131,11 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     reason: "the start command composes what runs locally, and nothing else",
   },
   {
+    folder: "localhost/demo-run.ts",
+    mayImport: ["localhost", "src/base", "cli/output.ts", "cli/progress.ts"],
+    reason: "the demonstration is a client of the API that shows its progress as the command line does",
+  },
+  {
     folder: "localhost/functions-host",
     mayImport: ["src/base", "localhost/task-hub"],
     reason:
@@ -161,8 +166,10 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   },
   {
     folder: "localhost/azure.ts",
-    mayImport: ["localhost/azure", "localhost/with-parent.ts", "src/base"],
-    reason: "the simulated Azure stands for somebody else's service: it shares nothing with what is tested against it",
+    mayImport: ["localhost/azure", "localhost/patient-lock.ts", "localhost/with-parent.ts", "src/base"],
+    reason:
+      "the simulated Azure stands for somebody else's service: it shares nothing with what is tested against it but the " +
+      "lock that keeps a second one off its folder",
   },
   {
     folder: "cli",

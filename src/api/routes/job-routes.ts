@@ -3,6 +3,7 @@
 import { cancelJob, getJob, listJobs } from "../../control/jobs.ts";
 import { createOperation } from "../../control/operations.ts";
 import type { JobBody } from "../../control/rows/job-row.ts";
+import { shownStatus } from "../../domain/job.ts";
 import { parseJobId } from "../../domain/job-id.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
 import type { Filter } from "../filter.ts";
@@ -34,7 +35,7 @@ async function list(call: ApiCall): Promise<Answer> {
 
 function admits(filter: Filter, job: JobBody): boolean {
   return (
-    filter.admits("status", job.status) &&
+    filter.admits("status", shownStatus(job)) &&
     filter.admits("operation", job.operation) &&
     filter.admits("jobId", job.id) &&
     filter.admits("backupManagementType", "AzureIaasVM") &&

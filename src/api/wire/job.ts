@@ -2,7 +2,7 @@
 
 import type { JobBody, JobSubTask } from "../../control/rows/job-row.ts";
 import { catalogEntryOf } from "../../domain/failure-catalog.ts";
-import { isCancellable, shownSubTasks } from "../../domain/job.ts";
+import { isCancellable, shownStatus, shownSubTasks } from "../../domain/job.ts";
 import { renderDuration } from "./text.ts";
 
 const BYTES_PER_MB = 1024 * 1024;
@@ -24,7 +24,7 @@ function summaryOf(job: JobBody, now: Date) {
   return {
     jobType: "AzureIaaSVMJob",
     operation: job.operation,
-    status: job.status,
+    status: shownStatus(job),
     startTime: job.startedAt,
     ...(job.endedAt !== null && { endTime: job.endedAt }),
     duration: spanOf(job.startedAt, job.endedAt, now),
@@ -79,7 +79,12 @@ function progressOf(job: JobBody, now: Date) {
   if (percent === undefined || job.endedAt !== null) return {};
   const elapsedMs = now.getTime() - Date.parse(job.startedAt);
   const remaining = doneBytes > 0 ? renderDuration((elapsedMs / doneBytes) * (totalBytes - doneBytes)) : undefined;
-  return { progressPercentage: percent, ...(remaining !== undefined && { estimatedRemainingDuration: remaining }) };
+  return {
+    progressPercentage: percent,
+    ...(remaining !== undefined && { estimatedRemainingDuration: remaining }),
+    // Ours: a percentage tells no rate.
+    ...{ doneBytes, totalBytes },
+  };
 }
 
 /** Undefined: what there is to do is not known yet. */

@@ -16,6 +16,7 @@ import {
   SUB_TASK_TRANSITIONS,
   type SubTask,
   type SubTaskStatus,
+  shownStatus,
   shownSubTasks,
   statusOfJob,
 } from "../../../src/domain/job.ts";
@@ -151,5 +152,19 @@ describe("cancelling", () => {
     expect(codeFor("Backup", backup("Completed", "InProgress"), true)).toBe("HoldfastJobNotInProgress");
     expect(refusalToCancel({ operation: "Undelete", status: "InProgress", tasks: [] })).toBeInstanceOf(HoldfastFailure);
     expect(isCancellable({ operation: "Backup", status: "InProgress", tasks: [] })).toBe(true);
+  });
+});
+
+describe("the status that clients see", () => {
+  it.each([
+    ["Completed", "InProgress"],
+    ["CompletedWithWarnings", "InProgress"],
+    ["Failed", "InProgress"],
+    ["Cancelled", "Cancelling"],
+    ["InProgress", "InProgress"],
+    ["Cancelling", "Cancelling"],
+  ] as const)("is not %s before the job has ended, but %s", (status, shown) => {
+    expect(shownStatus({ status, endedAt: null })).toBe(shown);
+    expect(shownStatus({ status, endedAt: "2026-01-01T00:00:00Z" })).toBe(status);
   });
 });
