@@ -137,7 +137,7 @@ export function helpOf(command: Command, shared: Readonly<Record<string, Option>
   ];
 }
 
-function usageOf({ name, operands, options }: Command): string {
+export function usageOf({ name, operands, options }: Command): string {
   const written = operands.map((operand) => {
     const inner = `<${plain(operand)}>${operand.includes("...") ? "..." : ""}`;
     return operand.startsWith("[") ? `[${inner}]` : inner;

@@ -1,8 +1,8 @@
 // The `holdfast` command: finds the command that is meant, reads its arguments, and turns failures into messages and exit
 // codes. The first Ctrl-C stops in an orderly way, a second one at once; a vault survives both.
 
-import { messageOf } from "../src/base/failure.ts";
-import { type Command, helpOf, nearest, readArguments, usage } from "./command-line.ts";
+import { HoldfastFailure, messageOf } from "../src/base/failure.ts";
+import { type Command, helpOf, nearest, readArguments, usage, usageOf } from "./command-line.ts";
 import { limitHeap } from "./heap-limits.ts";
 import { EXIT_CODES, EXIT_READER_GONE, type Output, printFailure, standardOutput } from "./output.ts";
 import { SHARED_OPTIONS, vaultCommands } from "./vault/commands.ts";
@@ -21,10 +21,18 @@ export async function main(
     const command = commandNamed(name);
     const { operands, flags } = readArguments(command, rest);
     if (flags.has("help")) return print(output, helpOf(command, SHARED_OPTIONS));
-    return await command.run({ operands, flags, output, environment, signal });
+    return await command.run({ operands, flags, output, environment, signal }).catch((cause) => {
+      throw withWayOut(command, cause);
+    });
   } catch (cause) {
     return printFailure(output, cause, args.includes("--json"));
   }
+}
+
+/** Whoever wrote what makes no sense sees at least how it is written. */
+function withWayOut(command: Command, cause: unknown): unknown {
+  if (!(cause instanceof HoldfastFailure) || cause.kind !== "invalid" || cause.hint !== undefined) return cause;
+  return new HoldfastFailure(cause.kind, cause.code, cause.message, { hint: `Usage: ${usageOf(command)}`, cause });
 }
 
 function commandNamed(name: string): Command {

@@ -6,6 +6,7 @@ import * as df from "durable-functions";
 import { collectVaults, purgeVaults } from "../src/control/care.ts";
 import type { ControlDeps } from "../src/control/control-deps.ts";
 import { dispatch } from "../src/control/dispatch.ts";
+import { removeOrphansOfVaults } from "../src/control/orphans.ts";
 import { reconcileVaults } from "../src/control/reconcile.ts";
 import { retainVaults } from "../src/control/retention.ts";
 import { openService } from "../src/wiring.ts";
@@ -18,6 +19,7 @@ const DAY_MS = 24 * 3_600_000;
 every("dispatch", "0 * * * * *", async (deps) => void (await dispatch(deps)));
 every("reconcile", "30 */2 * * * *", async (deps) => void (await reconcileVaults(deps)));
 every("retention", "0 7 * * * *", retainVaults);
+every("orphans", "0 27 2 * * *", removeOrphansOfVaults);
 every("purge-items", "0 22 * * * *", purgeVaults);
 every("collect", "0 37 3 * * *", collectVaults);
 

@@ -11,6 +11,7 @@ export type Steps<Answer> = Generator<Task, Answer, any>;
 const ATTEMPTS = 10;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
+const LONGEST_MESSAGE = 1_000;
 const THROTTLED_PATIENCE_MS = 2 * 3_600_000;
 
 const FIRST_LOOK_MS = 250;
@@ -95,8 +96,14 @@ export function* attempt<Answer>(steps: Steps<Answer>): Steps<Answer | { readonl
   try {
     return yield* steps;
   } catch (cause) {
-    return { failure: { code: "HoldfastStepFailed", message: cause instanceof Error ? cause.message : String(cause) } };
+    return { failure: { code: "HoldfastStepFailed", message: sentenceOf(cause) } };
   }
+}
+
+/** After it the engine tells the same again, for programs; and a history has no room for long stories. */
+function sentenceOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return (text.split("\n")[0] ?? "").trim().slice(0, LONGEST_MESSAGE);
 }
 
 export function failureOf(answer: object): StepFailure | undefined {

@@ -15,6 +15,7 @@ import { azureTargetDisks } from "./azure/azure-target-disks.ts";
 import { managedIdentity, type TokenCredential } from "./azure/credentials.ts";
 import { type Deployment, readDeployment } from "./azure/deployment.ts";
 import { DiskAccess } from "./azure/disk-access.ts";
+import { openKeyVaultKey } from "./azure/key-vault-key.ts";
 import { openTableStore } from "./azure/table-store.ts";
 import { openContainers } from "./azure/vault-containers.ts";
 import { webKeySets } from "./azure/web-key-sets.ts";
@@ -24,7 +25,7 @@ import { openKeyFile } from "./files/key-file.ts";
 import type { Clock, Random } from "./ports/clock.ts";
 import type { KeyWrapper } from "./ports/key-wrapper.ts";
 import type { Workflow } from "./ports/workflow.ts";
-import { createVault, openVault, type Vault, type VaultDeps } from "./vault/open-vault.ts";
+import { openOrCreateVault, openVault, type Vault, type VaultDeps } from "./vault/open-vault.ts";
 
 /** When this process began to serve. */
 export const startedAt: Date = new Date();
@@ -114,8 +115,7 @@ class ContainerArchives implements Archives {
   prepare(vault: VaultBody, containerName: string): Promise<Vault> {
     return this.keep(containerName, async () => {
       const deps = await this.depsOf(vault, containerName);
-      // What another process is creating now, or an earlier attempt has begun, is opened instead.
-      return openVault(deps).catch(() => createVault(deps, { name: vault.name, suite: this.suite() }));
+      return openOrCreateVault(deps, { name: vault.name, suite: this.suite() });
     });
   }
 
@@ -146,7 +146,8 @@ class ContainerArchives implements Archives {
 }
 
 /** A key in Key Vault, a key file, or none. */
-async function wrappersFor(key: string, _credential: TokenCredential): Promise<readonly KeyWrapper[]> {
+async function wrappersFor(key: string, credential: TokenCredential): Promise<readonly KeyWrapper[]> {
   if (key === "none") return [];
+  if (/^https?:/i.test(key)) return [openKeyVaultKey(key, { credential })];
   return [await openKeyFile(resolve(key))];
 }

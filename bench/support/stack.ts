@@ -24,6 +24,8 @@ export interface Stack {
 
 export interface Answer {
   readonly status: number;
+  /** What tells of the operation that was begun. */
+  readonly operation: string | null;
   // biome-ignore lint/suspicious/noExplicitAny: a bench reads what it knows is there
   readonly body: any;
 }
@@ -63,7 +65,8 @@ function caller(url: string, azureUrl: string): Stack["call"] {
     });
     const text = await response.text();
     if (response.status >= 400) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
-    return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
+    const operation = response.headers.get("azure-asyncoperation");
+    return { status: response.status, operation, body: text === "" ? undefined : JSON.parse(text) };
   };
 }
 
@@ -110,7 +113,7 @@ export class BenchVault {
   }
 
   async putDailyPolicy(name: string, at: Date): Promise<void> {
-    const times = [at.toISOString()];
+    const times = [`${at.toISOString().slice(0, 16)}:00Z`];
     const kept = { retentionTimes: times, retentionDuration: { count: 30, durationType: "Days" } };
     const schedulePolicy = { schedulePolicyType: "SimpleSchedulePolicy", scheduleRunFrequency: "Daily" };
     await this.stack.call("PUT", `${this.id}/backupPolicies/${name}`, {
@@ -126,10 +129,16 @@ export class BenchVault {
   async protect(machine: string, policy: string): Promise<void> {
     const sourceResourceId = `${this.group}/providers/Microsoft.Compute/virtualMachines/${machine}`;
     const properties = { protectedItemType: "Microsoft.Compute/virtualMachines", sourceResourceId };
-    await this.stack.call("PUT", this.itemId(machine), {
+    const { operation } = await this.stack.call("PUT", this.itemId(machine), {
       properties: { ...properties, policyId: `${this.id}/backupPolicies/${policy}` },
     });
-    await this.jobEnds("ConfigureBackup", machine);
+    const path = operation?.replace(/^https?:\/\/[^/]+/, "") ?? "";
+    for (;;) {
+      const { status } = (await this.stack.call("GET", path)).body;
+      if (status === "Succeeded") return;
+      if (status !== "InProgress") throw new Error(`protecting ${machine} ended as ${status}`);
+      await delay(200);
+    }
   }
 
   /** Starts a backup; the answer is when it was asked for. */

@@ -152,14 +152,12 @@ async function changedRanges({ flags }: Call, imageCount: number): Promise<ByteR
   const text = await readFile(file, "utf8").catch((cause) => {
     throw new HoldfastFailure("not-found", "HoldfastChangedFile", `${file} cannot be read`, { cause });
   });
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line) => {
-      const [, offset, length] = /^\s*(\d{1,15})\s+(\d{1,15})\s*$/.exec(line) ?? [];
-      if (length === undefined) throw usage(`${file}: "${line}" is no offset and length`);
-      return { offset: Number(offset), length: Number(length) };
-    });
+  return text.split("\n").flatMap((line, index) => {
+    if (line.trim() === "") return [];
+    const [, offset, length] = /^\s*(\d{1,15})\s+(\d{1,15})\s*$/.exec(line) ?? [];
+    if (length === undefined) throw usage(`Line ${index + 1} of ${file} is no offset and length`);
+    return [{ offset: Number(offset), length: Number(length) }];
+  });
 }
 
 function report({ flags, output }: Call, manifest: Manifest): void {

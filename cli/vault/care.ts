@@ -1,5 +1,6 @@
 // `holdfast vault verify|gc|adopt|copy`: keeping a vault sound, small, and in more than one place.
 
+import { HoldfastFailure } from "../../src/base/failure.ts";
 import { adoptVault } from "../../src/vault/adopt.ts";
 import { type CollectionPlan, collect, planCollection } from "../../src/vault/collect.ts";
 import { compact, planCompaction } from "../../src/vault/compact.ts";
@@ -45,7 +46,11 @@ export const adoptCommand: Command = {
   name: "adopt",
   summary: "Lets a copy of a vault live on by itself, after verifying its structure.",
   operands: ["vault"],
-  options: { ...SHARED_OPTIONS, force: { about: "Even if the copy is incomplete" } },
+  options: {
+    ...SHARED_OPTIONS,
+    force: { about: "Even if the copy is incomplete" },
+    "in-place": { about: "The vault was set back to an earlier state where it lies: nothing else works on it" },
+  },
   details: "Until then a copy is read-only. Never adopt a copy and go on with its source as if they were one.",
   examples: ["adopt /mnt/copied-vault --key-file key.json"],
   run: adopt,
@@ -158,6 +163,11 @@ function printPlan(output: Output, plan: CollectionPlan, isDry: boolean): void {
 
 async function adopt(call: Call): Promise<number> {
   const vault = await openNamed(call);
+  if (vault.isWritable && !call.flags.has("in-place")) {
+    throw new HoldfastFailure("conflict", "HoldfastNotACopy", "This is no copy: the vault lives here already", {
+      hint: "Adopting gives up the backups that run. If this place was set back to an earlier state: --in-place.",
+    });
+  }
   const { verification, voided } = await adoptVault(vault, { evenIfDamaged: call.flags.has("force") });
   const { points, findings } = verification;
   if (call.flags.has("json")) call.output.print(JSON.stringify({ points, findings, voided }, null, 2));

@@ -4,10 +4,12 @@ import { HoldfastFailure } from "../../src/base/failure.ts";
 import type { Manifest, ManifestDisk } from "../../src/vault/format/manifest.ts";
 import { parseItemId, parseTransferId } from "../../src/vault/format/names.ts";
 import { findPoint, type ListedPoint, listPoints } from "../../src/vault/list-points.ts";
+import { isKind } from "../../src/vault/objects.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
-import { pinFor, whilePinned } from "../../src/vault/points.ts";
+import { pinFor, whilePinned } from "../../src/vault/reader-pins.ts";
 import { newTransferId } from "../../src/vault/transfer.ts";
 import { type Call, nearest, type Option, usage } from "../command-line.ts";
+import type { Output } from "../output.ts";
 
 export const POINT_DETAILS =
   "A point is `latest`, its id, or the end of its id, at least four digits of it, if no other point ends so.";
@@ -16,7 +18,12 @@ export const DISK_OPTION: Option = { value: "disk", about: "By number from 0, or
 
 export async function chosenPoint(vault: Vault, itemText: string, pointText: string): Promise<ListedPoint> {
   const item = parseItemId(itemText);
-  if (/^[0-9a-f]{32}$/.test(pointText)) return findPoint(vault, { item, transfer: parseTransferId(pointText) });
+  if (/^[0-9a-f]{32}$/.test(pointText)) {
+    return findPoint(vault, { item, transfer: parseTransferId(pointText) }).catch((cause) => {
+      if (isKind(cause, "not-found")) return refuseNoPoint(vault, itemText, pointText);
+      throw cause;
+    });
+  }
   if (pointText !== "latest" && !/^[0-9a-f]{4,31}$/.test(pointText)) {
     throw usage(`"${pointText}" is no point`, POINT_DETAILS);
   }
@@ -29,10 +36,10 @@ export async function chosenPoint(vault: Vault, itemText: string, pointText: str
     const ids = found.map(({ manifest }) => manifest.transfer).join(", ");
     throw usage(`"${pointText}" may be any of ${ids}`, "Give more digits.");
   }
-  return found.at(-1) ?? noPoint(vault, itemText, pointText);
+  return found.at(-1) ?? refuseNoPoint(vault, itemText, pointText);
 }
 
-async function noPoint(vault: Vault, item: string, point: string): Promise<never> {
+export async function refuseNoPoint(vault: Vault, item: string, point = "latest"): Promise<never> {
   const items = new Set<string>();
   for await (const { manifest } of listPoints(vault)) items.add(manifest.item);
   const hint = items.has(item) ? `\`holdfast vault ls\` lists the points of ${item}.` : nearest(item, [...items]);
@@ -62,14 +69,18 @@ export async function whileReading<T>(
   { point, state }: ListedPoint,
   note: string,
   work: () => Promise<T>,
+  output: Output,
 ): Promise<T> {
   if (!vault.isWritable || state?.deletedAt) return work();
   const pin = pinFor(vault, "read", newTransferId(vault), null, [point], note);
   let isPinned = false;
   try {
-    return await whilePinned(vault, pin, () => {
+    const begin = () => {
       isPinned = true;
       return work();
+    };
+    return await whilePinned(vault, pin, begin, ({ kind, message }) => {
+      if (kind !== "cancelled") output.complain(`holdfast: ${message}`);
     });
   } catch (cause) {
     if (isPinned || !(cause instanceof HoldfastFailure) || cause.kind !== "denied") throw cause;

@@ -2,6 +2,7 @@
 
 import type { Command } from "../command-line.ts";
 import { backupCommand } from "./backup.ts";
+import { benchCommand } from "./bench.ts";
 import { adoptCommand, collectCommand, copyCommand, verifyCommand } from "./care.ts";
 import { initCommand } from "./init.ts";
 import { mountCommand } from "./mount.ts";
@@ -16,6 +17,7 @@ import {
 } from "./points.ts";
 import { repairCommand } from "./repair.ts";
 import { exportCommand, restoreCommand } from "./restore.ts";
+import { keysCommand, rotateKeyCommand } from "./rotate-key.ts";
 
 export { SHARED_OPTIONS } from "./location.ts";
 
@@ -37,4 +39,7 @@ export const vaultCommands: readonly Command[] = [
   copyCommand,
   adoptCommand,
   rebuildCatalogCommand,
+  keysCommand,
+  rotateKeyCommand,
+  benchCommand,
 ];

@@ -1,11 +1,11 @@
 // Stopping on request. The vault's protocol survives a kill at any moment, so stopping needs no clean-up of its own: stores
-// and sources refuse the next request, and the command unwinds through its own failures. Only pins may still be taken
-// away, for a command that reads has no other trace to leave.
+// and sources refuse the next request, and the command unwinds through its own failures. Only what a command keeps for
+// itself may still be taken away: the pins of what reads, and what was written to measure.
 
 import { HoldfastFailure } from "../../src/base/failure.ts";
 import type { DiskSource, SnapshotIdentity } from "../../src/ports/disk-source.ts";
 import type { ByteRange, ObjectStore } from "../../src/ports/object-store.ts";
-import { PINS_PREFIX } from "../../src/vault/format/names.ts";
+import { BENCH_PREFIX, PINS_PREFIX } from "../../src/vault/format/names.ts";
 
 export function refuseIfStopped(signal: AbortSignal): void {
   if (!signal.aborted) return;
@@ -51,7 +51,7 @@ class StoppableStore implements ObjectStore {
   }
 
   async delete(name: string) {
-    if (!name.startsWith(PINS_PREFIX)) refuseIfStopped(this.signal);
+    if (!name.startsWith(PINS_PREFIX) && !name.startsWith(BENCH_PREFIX)) refuseIfStopped(this.signal);
     return this.store.delete(name);
   }
 }

@@ -9,18 +9,16 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HoldfastFailure } from "../../src/base/failure.ts";
 import { openFolderStore } from "../../src/files/folder-store.ts";
-import { openKeyFile } from "../../src/files/key-file.ts";
+import type { KeyWrapper } from "../../src/ports/key-wrapper.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { openVault, type Vault, type VaultDeps, type VaultStores } from "../../src/vault/open-vault.ts";
 import { type Call, type Option, usage } from "../command-line.ts";
 import { stoppableStore } from "./interruption.ts";
+import { findInKeyVault, KEY_OPTIONS, openGivenKeys } from "./keys.ts";
 
 export const SHARED_OPTIONS: Readonly<Record<string, Option>> = {
-  "key-file": {
-    value: "file",
-    isRepeatable: true,
-    about: "A key that opens the vault; else HOLDFAST_KEY_FILE",
-  },
+  ...KEY_OPTIONS,
+  "even-retired": { about: "Lets a key in that a rotation has retired, when the new one is lost" },
   "connection-string": {
     value: "text",
     about: "Of the storage account; else AZURE_STORAGE_CONNECTION_STRING",
@@ -39,9 +37,26 @@ export async function openStores(call: Call, location: string, access: Access = 
 
 export async function depsOf(call: Call, location: string, access: Access = "existing"): Promise<VaultDeps> {
   // Keys first: a key file that is missing is told before anything of the vault is read.
-  const wrappers = await Promise.all(keyFilesOf(call).map(openKeyFile));
-  const stores = await openStores(call, location, access);
-  return { ...stores, wrappers, clock: { now: () => new Date() }, random: { bytes: (count) => randomBytes(count) } };
+  const wrappers = await openGivenKeys(call);
+  return { ...outside(call, wrappers), ...(await openStores(call, location, access)) };
+}
+
+/** What a vault needs of this process and its user, besides its stores. */
+export function outside(call: Call, wrappers: readonly KeyWrapper[]): Omit<VaultDeps, keyof VaultStores> {
+  return {
+    wrappers,
+    findWrapper: (id) => findInKeyVault(call, id),
+    evenRetired: call.flags.has("even-retired"),
+    clock: { now: () => new Date() },
+    random: { bytes: (count) => randomBytes(count) },
+    timer: { every: everySoOften },
+  };
+}
+
+/** Keeps no process from ending. */
+function everySoOften(periodMs: number, call: () => void): () => void {
+  const timer = setInterval(call, periodMs).unref();
+  return () => clearInterval(timer);
 }
 
 /** The vault that the first operand names. */
@@ -52,16 +67,11 @@ export async function openNamed(call: Call): Promise<Vault> {
   } catch (cause) {
     if (deps.wrappers.length > 0 || !(cause instanceof HoldfastFailure) || cause.kind !== "denied") throw cause;
     if (cause.code !== "HoldfastWrongKey") throw cause;
-    throw new HoldfastFailure("denied", "HoldfastNoKey", "The vault is encrypted, and no key was given", {
-      hint: "Give --key-file <file>, or name the file in HOLDFAST_KEY_FILE.",
+    throw new HoldfastFailure("denied", "HoldfastNoKey", `${cause.message}, and no key was given`, {
+      hint: "Give --key-file <file> or --key-vault-key <url>, or set HOLDFAST_KEY_FILE or HOLDFAST_KEY_VAULT_KEY.",
       cause,
     });
   }
-}
-
-export function keyFilesOf({ flags, environment }: Call): readonly string[] {
-  if (flags.has("key-file")) return flags.list("key-file");
-  return environment.HOLDFAST_KEY_FILE ? [environment.HOLDFAST_KEY_FILE] : [];
 }
 
 async function findStores(call: Call, location: string, access: Access): Promise<VaultStores> {

@@ -1,7 +1,10 @@
 // `holdfast vault mount`: the disks of a point as NBD block devices, until it is stopped.
 
 import { once } from "node:events";
+import { access } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { dirname } from "node:path";
+import { HoldfastFailure } from "../../src/base/failure.ts";
 import { DiskReader } from "../../src/vault/disk-reader.ts";
 import type { ListedPoint } from "../../src/vault/list-points.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
@@ -44,9 +47,10 @@ async function mount(call: Call): Promise<number> {
   const [, item = "", pointText = "latest"] = call.operands;
   const address = addressOf(call.flags.text("nbd") ?? `:${DEFAULT_PORT}`);
   if (call.flags.has("overlay-folder") && !call.flags.has("overlay")) throw usage("--overlay-folder needs --overlay");
+  if ("path" in address) await refuseNoFolder(address.path);
   const vault = await openNamed(call);
   const listed = await chosenPoint(vault, item, pointText);
-  await whileReading(vault, listed, "mounted", () => serve(call, vault, listed, address));
+  await whileReading(vault, listed, "mounted", () => serve(call, vault, listed, address), call.output);
   return 0;
 }
 
@@ -103,6 +107,13 @@ function announce(call: Call, { manifest }: ListedPoint, exports: readonly Expor
   if ("host" in address && !LOOPBACK.test(address.host)) {
     output.complain(`holdfast: whoever reaches ${uri} can read these disks`);
   }
+}
+
+/** A socket in a folder that is not there fails as if it were forbidden. */
+async function refuseNoFolder(path: string): Promise<void> {
+  await access(dirname(path)).catch((cause) => {
+    throw new HoldfastFailure("not-found", "HoldfastListen", `There is no folder for ${path}`, { cause });
+  });
 }
 
 function modeOf({ flags }: Call): string {

@@ -7,7 +7,7 @@ import type { Vault } from "../../src/vault/open-vault.ts";
 import { deletePoint, holdPoint, releaseHold, undeletePoint } from "../../src/vault/point-states.ts";
 import { type Call, type Command, usage } from "../command-line.ts";
 import { bytesText, type Output, table } from "../output.ts";
-import { chosenDisk, chosenPoint, DISK_OPTION, POINT_DETAILS } from "./choices.ts";
+import { chosenDisk, chosenPoint, DISK_OPTION, POINT_DETAILS, refuseNoPoint } from "./choices.ts";
 import { openNamed, SHARED_OPTIONS } from "./location.ts";
 
 export const listCommand: Command = {
@@ -102,6 +102,7 @@ async function list(call: Call): Promise<number> {
   const rows: string[][] = [["ITEM", "POINT", "TIME", "DISKS", "SIZE", "STORED", "STATE"]];
   const points: ListedPoint[] = [];
   for await (const listed of listPoints(vault, item)) points.push(listed);
+  if (item !== undefined && points.length === 0) await refuseNoPoint(vault, item);
   if (call.flags.has("json")) {
     call.output.print(JSON.stringify(points.map(describe), null, 2));
     return 0;

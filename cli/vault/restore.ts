@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
+import { HoldfastFailure, messageOf } from "../../src/base/failure.ts";
 import { fixedVhdFooter } from "../../src/base/vhd-footer.ts";
 import { createImage, type ImageFormat } from "../../src/files/image-disk.ts";
 import { DiskReader } from "../../src/vault/disk-reader.ts";
@@ -68,16 +69,22 @@ async function restore(call: Call, usualFormat: ImageFormat): Promise<number> {
     throw usage("A terminal is no place for a disk", "Pipe it, or name a file.");
   const vault = await openNamed(call);
   const listed = await chosenPoint(vault, item, pointText);
-  await whileReading(vault, listed, `restore to ${target}`, async () => {
+  const work = async () => {
     if (target === "-") await streamDisk(call, vault, listed.manifest, chosenDisk(listed.manifest, call).disk, format);
     else if (isAll) await restoreAll(call, vault, listed, target, format);
     else await restoreOne(call, vault, listed, chosenDisk(listed.manifest, call), target, format);
-  });
+  };
+  await whileReading(vault, listed, `restore to ${target}`, work, call.output);
   return 0;
 }
 
 async function restoreAll(call: Call, vault: Vault, listed: ListedPoint, folder: string, format: ImageFormat) {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw new HoldfastFailure("conflict", "HoldfastNotAFolder", `${folder}: ${messageOf(cause)}`, {
+      hint: "With --all-disks the target is a folder.",
+      cause,
+    });
+  });
   for (const [ordinal, disk] of listed.manifest.disks.entries()) {
     const name = disk.name.replace(/\.(?:img|raw|vhd)$/i, "").replaceAll(/[^\w.-]/g, "_");
     const path = join(folder, `${ordinal}-${name}.${format === "vhd" ? "vhd" : "img"}`);

@@ -3,7 +3,7 @@
 
 import type { JobRef, Phase, StepFailure } from "../../orchestrations/contracts.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
-import { moveSubTask, readJob } from "../control/job-changes.ts";
+import { hasSubTaskEnded, moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase } from "../control/phases.ts";
 import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
@@ -26,6 +26,8 @@ export async function giveUpPhase(
   { phase, failure, ...ref }: GiveUp,
 ): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
+  // A phase is closed only when nothing of it is left.
+  if (hasSubTaskEnded(job, SUB_TASK_OF[phase])) return { state: "done" };
   const given = phase === "snapshot" ? await giveUpSnapshot(deps, ref, job) : await giveUpTransfer(deps, ref, job);
   if (given === "pending") return { state: "pending" };
   if (given === "gone") {

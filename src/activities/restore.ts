@@ -27,6 +27,8 @@ export function beginRestore(deps: ControlDeps, ref: JobRef): Promise<StepOutcom
     const job = await readJob(deps, ref);
     // An earlier life of the orchestration has come this far: there is nothing left to make.
     if (hasSubTaskEnded(job, RESTORE_TASK)) return { diskCount: 0 };
+    // Or it was about to clean up.
+    if (job.failure) throw new HoldfastFailure("conflict", job.failure.code, job.failure.message);
     const point = await readPointOf(deps, ref, job);
     const decided = await changeJob(deps, ref, (row) => {
       const restore = restoreOf(row);
@@ -100,19 +102,30 @@ async function fileFacts(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<
   };
 }
 
-/** Called until every disk of its own is gone. */
+/**
+ * Called until every disk of its own is gone. The failure is written first: whoever makes a disk looks for it afterwards, so
+ * that of the two at least one sees the other. A restore that came to its good end after all keeps its disks.
+ */
 export async function cleanRestore(
   deps: ControlDeps,
   { failure, ...ref }: JobRef & { readonly failure?: StepFailure },
 ): Promise<{ state: "done" | "pending" }> {
-  const job = await readJob(deps, ref);
+  const job = await changeJob(deps, ref, (row) =>
+    failure && !row.failure && !hasSubTaskEnded(row, RESTORE_TASK) ? { failure } : undefined,
+  );
+  if (hasSubTaskEnded(job, RESTORE_TASK)) return { state: "done" };
   const states = await Promise.all(
     restoreOf(job).disks.map(({ targetDiskId }) => deps.targets.remove(targetDiskId, ref.job)),
   );
   if (states.some((state) => state !== "gone")) return { state: "pending" };
-  if (failure) await moveSubTask(deps, ref, RESTORE_TASK, "fail", { failure });
+  if (job.failure) await moveSubTask(deps, ref, RESTORE_TASK, "fail", { failure: job.failure });
   else await moveSubTask(deps, ref, RESTORE_TASK, "cancel");
   return { state: "done" };
+}
+
+/** Nothing more is to be made: it failed, is to be cancelled, or has ended. */
+export function isGivenUp(job: JobBody): boolean {
+  return job.failure !== null || job.cancelRequestedAt !== null || hasSubTaskEnded(job, RESTORE_TASK);
 }
 
 export function restoreOf(job: JobBody): RestoreWork {

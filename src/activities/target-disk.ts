@@ -16,7 +16,7 @@ import { countRestoreSlices, restoreSlice as restoreVaultSlice } from "../vault/
 import { readItem, readVault } from "./backup-work.ts";
 import { asOutcome } from "./outcome.ts";
 import { changeProgress } from "./progress.ts";
-import { readPointOf, restoreOf } from "./restore.ts";
+import { isGivenUp, readPointOf, restoreOf } from "./restore.ts";
 import { inSlot } from "./slots.ts";
 
 /** Of a dense disk; of a sparse one progress comes in leaps. */
@@ -27,17 +27,25 @@ type RestoredDisk = RestoreWork["disks"][number];
 export function beginTargetDisk(deps: ControlDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome> {
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
-    const target = diskOf(job, disk);
-    const wanted = await newDisk(deps, ref, job, target);
-    const { snapshotDiskId } = target;
-    if (snapshotDiskId !== null && (await madeFromSnapshot(deps, ref, job, disk, { ...wanted, snapshotDiskId })))
-      return {};
-    await deps.targets.beginUpload(wanted);
+    if (isGivenUp(job)) return {};
+    await makeDisk(deps, ref, job, disk);
+    // An execution that nobody waits for any more may come here after the cleaning: then what it made is its own to remove.
+    const { targetDiskId } = diskOf(job, disk);
+    if (isGivenUp(await readJob(deps, ref))) await deps.targets.remove(targetDiskId, ref.job);
     return {};
   });
 }
 
-/** False when the snapshot went meanwhile and the vault has a copy: then the disk comes from there. */
+async function makeDisk(deps: ControlDeps, ref: JobRef, job: JobBody, disk: number): Promise<void> {
+  const target = diskOf(job, disk);
+  const wanted = await newDisk(deps, ref, job, target);
+  const { snapshotDiskId } = target;
+  const isMade =
+    snapshotDiskId !== null && (await madeFromSnapshot(deps, ref, job, disk, { ...wanted, snapshotDiskId }));
+  if (!isMade) await deps.targets.beginUpload(wanted);
+}
+
+/** False when the snapshot went meanwhile, or is of a kind that makes no disks, and the vault has a copy to use instead. */
 async function madeFromSnapshot(
   deps: ControlDeps,
   ref: JobRef,
@@ -49,7 +57,9 @@ async function madeFromSnapshot(
     await deps.targets.beginFromSnapshot(request);
     return true;
   } catch (cause) {
-    if (!(cause instanceof HoldfastFailure) || cause.kind !== "not-found") throw cause;
+    const isUnusable =
+      cause instanceof HoldfastFailure && (cause.kind === "not-found" || cause.code === "HoldfastClassicSnapshot");
+    if (!isUnusable) throw cause;
     if (!(await readPointOf(deps, ref, job)).archive) throw cause;
     await changeJob(deps, ref, (row) => {
       const restore = restoreOf(row);
@@ -80,10 +90,10 @@ export function checkTargetDisk(
 ): Promise<StepOutcome<{ state: "pending" | "waits" | "ready" | "cancelled" }>> {
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
-    if (job.cancelRequestedAt !== null) return { state: "cancelled" };
+    if (isGivenUp(job)) return { state: "cancelled" };
     const { targetDiskId, sizeBytes } = diskOf(job, disk);
     const seen = await deps.targets.read(targetDiskId);
-    if (!seen || seen.state === "failed") {
+    if (seen?.owner !== ref.job || seen.state === "failed") {
       throw new HoldfastFailure("conflict", "HoldfastTargetDiskFailed", `The disk ${targetDiskId} could not be made`);
     }
     if (seen.state === "waits-for-upload") return { state: "waits" };
@@ -109,10 +119,13 @@ export function restoreSlice(deps: ControlDeps, step: SliceStep): Promise<StepOu
   const { disk, slice, ...ref } = step;
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
-    if (job.cancelRequestedAt !== null) return { state: "cancelled" };
+    if (isGivenUp(job)) return { state: "cancelled" };
     const { vault, manifest, source } = await openSource(deps, ref, job, disk);
     const writtenBytes = await inSlot(deps, step, async () => {
-      const sink = await deps.targets.openForWriting(diskOf(job, disk).targetDiskId);
+      const { targetDiskId } = diskOf(job, disk);
+      // An execution that nobody waits for any more may have been faster: only a disk that is whole is ever ready.
+      if ((await deps.targets.read(targetDiskId))?.state === "ready") return 0;
+      const sink = await deps.targets.openForWriting(targetDiskId);
       const written = await restoreVaultSlice(vault, manifest, source, slice, sink);
       await sink.finish();
       return written;

@@ -6,12 +6,15 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase, requirePhase } from "../control/phases.ts";
-import { releaseSnapshots } from "../control/retention.ts";
+import { readPoints, releaseSnapshots } from "../control/retention.ts";
+import { ITEM_ROWS, type ItemBody, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
+import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
+import { changeRow, readRow } from "../control/rows/row-kind.ts";
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
-import { backupOf, changeBackup, readItem, readVault } from "./backup-work.ts";
+import { backupOf, changeBackup, readVault } from "./backup-work.ts";
 import { asOutcome } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
@@ -26,7 +29,7 @@ const MAX_BEGINNINGS = 3;
 export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<{ diskCount: number }>> {
   return asOutcome(async () => {
     for (let beginning = 1; ; beginning++) {
-      const job = await decideTransfer(deps, ref);
+      const job = await measureDisks(deps, ref, await decideTransfer(deps, ref));
       try {
         await openSession(deps, ref);
         return { diskCount: backupOf(job).snapshotDisks.length };
@@ -47,6 +50,25 @@ async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> 
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
   const transfer = newTransferId(vault);
   return changeBackup(deps, ref, (backup) => (backup.transfer === null ? { transfer } : undefined));
+}
+
+/**
+ * What a snapshot says of its disks' sizes is the machine's description, which may be older than they are; the bytes
+ * themselves tell. A disk that is restored is made as large as its point's row says, so that learns of it too.
+ */
+async function measureDisks(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<JobBody> {
+  const { snapshotDisks, snapshotTime, pointId } = backupOf(job);
+  const measured: typeof snapshotDisks = [];
+  for (const disk of snapshotDisks) {
+    const source = await deps.snapshots.open({ ...disk, snapshotTime: snapshotTime ?? job.startedAt });
+    measured.push({ ...disk, sizeBytes: source.sizeBytes });
+  }
+  if (measured.every(({ sizeBytes }, at) => sizeBytes === snapshotDisks[at]?.sizeBytes)) return job;
+  await changeRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, pointId), (point) => ({
+    ...point,
+    snapshot: { ...point.snapshot, disks: measured },
+  }));
+  return changeBackup(deps, ref, () => ({ snapshotDisks: measured }));
 }
 
 export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {
@@ -112,12 +134,35 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
 /** Access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
 export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
-  const { snapshotDisks, snapshotTime, transfer } = backupOf(job);
+  const { transfer } = backupOf(job);
   if (transfer !== null) deps.sessions.forget(transfer);
-  for (const { snapshotDiskId, diskUniqueId } of snapshotDisks) {
-    await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: snapshotTime ?? job.startedAt });
-  }
+  const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
+  if (transfer !== null) await endAccess(deps, ref, job, held?.body);
   await freePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
-  await releaseSnapshots(deps, ref.vault, await readItem(deps, ref.vault, job.item));
+  // A lock, or a platform that is not to be had, must not keep the job from ending: the next retention pass tries again.
+  if (held) await releaseSnapshots(deps, ref.vault, held.body).catch(unlessBug);
   return { state: "done" };
+}
+
+/**
+ * To the base of the differences as well, which may have been opened by another process. Access that the platform will not
+ * end (its snapshot is locked, or the right to end it is gone) ends by itself.
+ */
+async function endAccess(deps: ControlDeps, ref: JobRef, job: JobBody, item: ItemBody | undefined): Promise<void> {
+  const { pointId, snapshotDisks, snapshotTime } = backupOf(job);
+  const points = item ? await readPoints(deps, ref.vault, item) : [];
+  const base = points.find((point) => point.pointId < pointId && point.archive && point.snapshot.state === "valid");
+  const own = snapshotDisks.map((disk) => ({ ...disk, snapshotTime: snapshotTime ?? job.startedAt }));
+  const bases = (base?.snapshot.disks ?? []).map((disk) => ({ ...disk, snapshotTime: base?.time ?? job.startedAt }));
+  for (const { snapshotDiskId, diskUniqueId, snapshotTime: time } of [...own, ...bases]) {
+    await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: time }).catch(unlessRetried);
+  }
+}
+
+function unlessBug(cause: unknown): void {
+  if (!(cause instanceof HoldfastFailure)) throw cause;
+}
+
+function unlessRetried(cause: unknown): void {
+  if (!(cause instanceof HoldfastFailure) || cause.kind === "unavailable" || cause.kind === "throttled") throw cause;
 }

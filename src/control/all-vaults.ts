@@ -17,13 +17,20 @@ export async function* allVaults(deps: Pick<ControlDeps, "tables" | "settings">)
   }
 }
 
-/** All of them are tried; what went wrong with one is told when the others have had their turn. */
-export async function forEachVault(
+export function forEachVault(
   deps: Pick<ControlDeps, "tables" | "settings">,
   work: (vault: ListedVault) => Promise<unknown>,
 ): Promise<void> {
+  return tryEach(allVaults(deps), work);
+}
+
+/** All of them are tried; what went wrong with one is told when the others have had their turn. */
+export async function tryEach<Item>(
+  items: AsyncIterable<Item> | Iterable<Item>,
+  work: (item: Item) => Promise<unknown>,
+): Promise<void> {
   const failures: unknown[] = [];
-  for await (const vault of allVaults(deps)) await work(vault).catch((cause: unknown) => failures.push(cause));
+  for await (const item of items) await work(item).catch((cause: unknown) => failures.push(cause));
   if (failures.length === 1) throw failures[0];
-  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} vaults could not be worked on`);
+  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} of them could not be worked on`);
 }

@@ -7,6 +7,7 @@ import { forEachVault } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { purgeDueItems } from "./purge.ts";
 
+/** Soft-deleted items whose time is over go for good. */
 export function purgeVaults(deps: ControlDeps): Promise<void> {
   return forEachVault(deps, ({ key }) => purgeDueItems(deps, key));
 }

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { POLICY_RUN } from "../../orchestrations/contracts.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { latestOccurrence, type Occurrence, occurrencesIn } from "../domain/schedule.ts";
-import { forEachVault } from "./all-vaults.ts";
+import { forEachVault, tryEach } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { POLICY_ROWS, type PolicyBody } from "./rows/policy-row.ts";
 import { insertRow, listRows, readRow, replaceRow } from "./rows/row-kind.ts";
@@ -14,6 +14,8 @@ import { MARK_ROWS, markPlace, OCCURRENCE_ROWS, occurrencePlace } from "./rows/w
 
 /** A run that is noticed later than this was missed: of all that were, the latest is caught up with. */
 const LATE_MS = 2 * 60_000;
+/** How long a run that was cut off is worth going on with. */
+const RESUME_MS = 24 * 3_600_000;
 const MARK = markPlace("dispatch");
 
 interface Due {
@@ -26,13 +28,15 @@ export async function dispatch(deps: ControlDeps): Promise<number> {
   const now = deps.clock.now();
   const until = new Date(now.getTime() + LIMITS.dispatchAheadMs);
   const mark = await readRow(deps.tables, MARK_ROWS, MARK);
+  // A first tick that dies leaves its beginning to the second.
+  if (!mark) await moveMark(deps, now);
   const after = mark ? new Date(mark.body.at) : now;
   let startedCount = 0;
-  await forEachVault(deps, async ({ key }) => {
-    for await (const { body } of listRows(deps.tables, POLICY_ROWS, key)) {
+  await forEachVault(deps, ({ key }) =>
+    tryEach(listRows(deps.tables, POLICY_ROWS, key), async ({ body }) => {
       for (const due of dueRuns(body, after, now, until)) startedCount += await startRun(deps, key, body, due);
-    }
-  });
+    }),
+  );
   await moveMark(deps, until);
   return startedCount;
 }
@@ -59,6 +63,26 @@ function startOf(after: Date, changedAt: Date): Date {
 
 function asDue({ scheduledAt }: Occurrence, isCatchUp: boolean): Due {
   return { scheduledAt, isCatchUp };
+}
+
+/**
+ * Runs whose row stands, whose instant is past, and whose orchestration came to an end before all of their backups were
+ * started. Older ones are left to the next run of their policy. Answers how many were taken up.
+ */
+export async function resumeRuns(deps: ControlDeps, vault: string): Promise<number> {
+  const now = deps.clock.now();
+  const late = new Date(now.getTime() - LATE_MS).toISOString();
+  const after = occurrencePlace(vault, "", new Date(now.getTime() - RESUME_MS).toISOString()).key;
+  let count = 0;
+  await tryEach(listRows(deps.tables, OCCURRENCE_ROWS, vault, { after }), async ({ body }) => {
+    const { policy, scheduledAt, startedAt } = body;
+    if (startedAt !== null || scheduledAt > late) return;
+    const run = runIdOf(vault, policy, scheduledAt);
+    if ((await deps.workflow.stateOf(run)) === "running") return;
+    await deps.workflow.start(POLICY_RUN.name, run, { vault, policy, scheduledAt, isCatchUp: true });
+    count++;
+  });
+  return count;
 }
 
 /** The row first. One that stands without having been started is a tick that died in between. */

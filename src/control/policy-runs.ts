@@ -26,11 +26,13 @@ export async function startBackups(
 ): Promise<{ next: string | null; startedCount: number }> {
   const policy = await readRow(deps.tables, POLICY_ROWS, policyPlace(run.vault, run.policy));
   const { items, next } = await nextItems(deps, run.vault, after);
-  const due = policy ? items.filter(({ body }) => isDue(body, policy.body)) : [];
+  const due = policy ? items.filter(({ body }) => isDue(body, policy.body, run.scheduledAt)) : [];
   const occurrence = policy && occurrenceAt(policy.body.policy, run.scheduledAt);
   if (policy && occurrence) {
+    // One that cannot be started does not keep the others from it.
     await pMap(due, (item) => startBackup(deps, run, item.body, policy.body, occurrence), {
       concurrency: STARTS_AT_ONCE,
+      stopOnError: false,
     });
   }
   if (next === null) await closeOccurrence(deps, run);
@@ -47,9 +49,11 @@ async function nextItems(deps: ControlDeps, vault: string, after: string | null)
   return { items, next: null };
 }
 
-function isDue(item: ItemBody, policy: PolicyBody): boolean {
+/** One that was protected after the instant (of a run that is caught up with) has not missed it. */
+function isDue(item: ItemBody, policy: PolicyBody, scheduledAt: string): boolean {
   const isOfPolicy = item.policy?.toLowerCase() === policy.name.toLowerCase();
-  return isOfPolicy && item.deletedAt === null && item.protectedAt !== null && IN_FORCE.includes(item.state);
+  const isProtected = item.protectedAt !== null && Date.parse(item.protectedAt) <= Date.parse(scheduledAt);
+  return isOfPolicy && item.deletedAt === null && isProtected && IN_FORCE.includes(item.state);
 }
 
 /** Undefined when the policy was edited meanwhile and has no run at this instant any more. */

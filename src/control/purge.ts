@@ -8,7 +8,7 @@ import type { ItemRef } from "./items.ts";
 import { changeJob } from "./job-changes.ts";
 import { isJobOver } from "./jobs.ts";
 import { liveHolder } from "./phases.ts";
-import { dropPoint } from "./retention.ts";
+import { dropPoint } from "./point-removal.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "./rows/item-row.ts";
 import { POINT_ROWS, pointsPartition } from "./rows/point-row.ts";
 import { listRows, readRow, removeHeldRow, replaceRow } from "./rows/row-kind.ts";

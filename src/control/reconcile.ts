@@ -1,12 +1,14 @@
 // Finding what a crash, a terminated orchestration or a lost message has left: jobs that are open and have nobody who works
-// on them, and snapshots that no point and no job knows. Everything here is found by comparing, nothing by age alone.
+// on them, and runs of policies that were cut off. Everything here is found by comparing, nothing by age alone. Snapshots
+// that nobody knows are found by orphans.ts.
 //
 // An open job whose orchestration is gone is started again under the same id: every step finds what was done before it. One
 // that does not come to an end in several lives is told to cancel, which cleans up what it has begun.
 
 import { BACKUP, ITEM_JOB, type JobRef, type OrchestrationContract, RESTORE } from "../../orchestrations/contracts.ts";
-import { forEachVault } from "./all-vaults.ts";
+import { forEachVault, tryEach } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
+import { resumeRuns } from "./dispatch.ts";
 import { changeJob } from "./job-changes.ts";
 import { JOB_ROWS, type JobBody } from "./rows/job-row.ts";
 import { listRows } from "./rows/row-kind.ts";
@@ -18,34 +20,45 @@ const LOOK_BACK_MS = 30 * 24 * 3_600_000;
 const MAX_LIVES = 3;
 
 export function reconcileVaults(deps: ControlDeps): Promise<void> {
-  return forEachVault(deps, ({ key }) => reconcileJobs(deps, key));
+  return forEachVault(deps, async ({ key }) => {
+    await reconcileJobs(deps, key);
+    await resumeRuns(deps, key);
+  });
 }
 
 /** Answers how many jobs were started again. */
 export async function reconcileJobs(deps: ControlDeps, vault: string): Promise<number> {
-  const nowMs = deps.clock.now().getTime();
   let count = 0;
-  for await (const { body: job } of listRows(deps.tables, JOB_ROWS, vault)) {
-    const ageMs = nowMs - Date.parse(job.startedAt);
-    if (ageMs > LOOK_BACK_MS) break;
-    if (job.endedAt !== null || ageMs < START_GRACE_MS) continue;
+  await tryEach(recentJobs(deps, vault), async (job) => {
+    const ageMs = deps.clock.now().getTime() - Date.parse(job.startedAt);
+    if (job.endedAt !== null || ageMs < START_GRACE_MS) return;
     if (await revive(deps, vault, job)) count++;
-  }
+  });
   return count;
+}
+
+async function* recentJobs(deps: ControlDeps, vault: string): AsyncGenerator<JobBody> {
+  const nowMs = deps.clock.now().getTime();
+  for await (const { body: job } of listRows(deps.tables, JOB_ROWS, vault)) {
+    if (nowMs - Date.parse(job.startedAt) > LOOK_BACK_MS) return;
+    yield job;
+  }
 }
 
 async function revive(deps: ControlDeps, vault: string, job: JobBody): Promise<boolean> {
   const ref = { vault, job: job.id };
   if ((await deps.workflow.stateOf(job.id)) === "running") return false;
-  const { restarts } = await changeJob(deps, ref, (row) => {
-    if (row.endedAt !== null) return undefined;
+  const next = job.restarts + 1;
+  const { restarts, endedAt } = await changeJob(deps, ref, (row) => {
+    // Of two reconcilers that meet here, one counts.
+    if (row.endedAt !== null || row.restarts !== job.restarts) return undefined;
     const isHopeless = row.restarts >= MAX_LIVES;
     const cancelRequestedAt = isHopeless
       ? (row.cancelRequestedAt ?? deps.clock.now().toISOString())
       : row.cancelRequestedAt;
-    return { restarts: row.restarts + 1, cancelRequestedAt };
+    return { restarts: next, cancelRequestedAt };
   });
-  if (restarts === job.restarts) return false;
+  if (endedAt !== null || restarts !== next) return false;
   await deps.workflow.start(orchestrationOf(job).name, job.id, ref);
   return true;
 }

@@ -28,8 +28,15 @@ const LOCK_RETRY_MS = 5;
 const LOCK_PATIENCE_MS = 2_000;
 
 export async function openFolderStore(folder: string): Promise<ObjectStore> {
-  await mkdir(join(folder, SCRATCH), { recursive: true });
-  return new FolderStore(await realpath(folder));
+  try {
+    await mkdir(join(folder, SCRATCH), { recursive: true });
+    return new FolderStore(await realpath(folder));
+  } catch (cause) {
+    if (codeOf(cause) !== "ENOTDIR" && codeOf(cause) !== "EEXIST") throw translate(cause, folder);
+    throw new HoldfastFailure("conflict", "HoldfastNotAFolder", `${folder} cannot be a folder: a file is in its way`, {
+      cause,
+    });
+  }
 }
 
 class FolderStore implements ObjectStore {

@@ -26,9 +26,22 @@ export async function openImage(
   try {
     file = await open(path, "r");
   } catch (cause) {
-    throw new HoldfastFailure("not-found", "HoldfastImage", `${path}: ${messageOf(cause)}`, { cause });
+    const isDenied = cause instanceof Error && "code" in cause && (cause.code === "EACCES" || cause.code === "EPERM");
+    const kind = isDenied ? "denied" : "not-found";
+    throw new HoldfastFailure(kind, "HoldfastImage", `${path}: ${messageOf(cause)}`, { cause });
   }
-  const { size, mtimeMs, ino } = await file.stat();
+  try {
+    return await describeImage(file, path, options);
+  } catch (cause) {
+    await file.close();
+    throw cause;
+  }
+}
+
+async function describeImage(file: FileHandle, path: string, options: ImageOptions): Promise<ImageSource> {
+  const stats = await file.stat();
+  if (stats.isDirectory()) throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is a folder, not an image`);
+  const { size, mtimeMs, ino } = stats;
   const sizeBytes = (await isFixedVhd(file, size)) ? size - FOOTER_BYTES : size;
   if (sizeBytes <= 0) throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is empty`);
   const snapshotId = createHash("sha256")
@@ -125,15 +138,23 @@ export async function createImage(
   const file = await open(partial, "wx").catch((cause) => {
     throw cannotMake(partial, cause);
   });
-  await file.truncate(sizeBytes);
-  return new ImageSink(path, file, sizeBytes, format, replace);
+  const sink = new ImageSink(path, file, sizeBytes, format, replace);
+  try {
+    await file.truncate(sizeBytes);
+    return sink;
+  } catch (cause) {
+    await sink.discard();
+    throw cannotWrite(partial, cause);
+  }
 }
 
 async function refuseTarget(path: string, replace: boolean): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (!found) return;
   if (!found.isFile()) {
-    throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is no file that could be replaced`);
+    throw new HoldfastFailure("invalid", "HoldfastImage", `${path} is no file that could be replaced`, {
+      hint: found.isDirectory() ? "Name a file in it; or the folder, with --all-disks." : "Name a file.",
+    });
   }
   if (replace) return;
   throw new HoldfastFailure("conflict", "HoldfastImageExists", `${path} exists already; nothing was written`, {
@@ -152,6 +173,14 @@ function cannotMake(partial: string, cause: unknown): HoldfastFailure {
   }
   const kind = code === "ENOENT" || code === "ENOTDIR" ? "not-found" : "denied";
   return new HoldfastFailure(kind, "HoldfastImage", `${partial} cannot be made: ${messageOf(cause)}`, said);
+}
+
+/** Disk full, too large for the file system, or failing: it stays so until somebody does something. */
+function cannotWrite(partial: string, cause: unknown): HoldfastFailure {
+  return new HoldfastFailure("denied", "HoldfastImageNotWritten", `${partial} cannot be written: ${messageOf(cause)}`, {
+    hint: "Nothing is left of it. Make room, or restore to another place.",
+    cause,
+  });
 }
 
 /** Sent to the disk meanwhile: else it begins with the largest part of its work when everything else is done. */
@@ -178,8 +207,12 @@ class ImageSink implements DiskSink {
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     let done = 0;
-    while (done < bytes.length) {
-      done += (await this.file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+    try {
+      while (done < bytes.length) {
+        done += (await this.file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+      }
+    } catch (cause) {
+      throw cannotWrite(`${this.path}.partial`, cause);
     }
     this.unsyncedBytes += bytes.length;
     if (this.unsyncedBytes >= SYNC_EVERY_BYTES) this.startSync();
@@ -202,10 +235,14 @@ class ImageSink implements DiskSink {
     if (this.format === "vhd")
       await this.write(this.sizeBytes, fixedVhdFooter(this.sizeBytes, randomBytes(16), new Date()));
     await this.syncing;
-    if (this.syncFailure) throw this.syncFailure.cause;
-    await this.file.sync();
+    if (this.syncFailure) throw cannotWrite(`${this.path}.partial`, this.syncFailure.cause);
     await refuseTarget(this.path, this.replace);
-    await rename(`${this.path}.partial`, this.path);
+    try {
+      await this.file.sync();
+      await rename(`${this.path}.partial`, this.path);
+    } catch (cause) {
+      throw cannotWrite(`${this.path}.partial`, cause);
+    }
     await this.file.close();
   }
 

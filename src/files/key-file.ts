@@ -7,7 +7,10 @@ import { z } from "zod";
 import { HoldfastFailure, messageOf } from "../base/failure.ts";
 import type { KeyWrapper, WrappedKey } from "../ports/key-wrapper.ts";
 
-const keyFile = z.strictObject({ holdfastKey: z.literal(1), id: z.string(), key: z.string() });
+const KEY_BYTES = 32;
+const isWholeKey = (text: string) => Buffer.from(text, "base64").length === KEY_BYTES;
+const keyFile = z.strictObject({ holdfastKey: z.literal(1), id: z.string(), key: z.base64().refine(isWholeKey) });
+const ALGORITHM = "aes-256-gcm";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -16,7 +19,7 @@ export async function createKeyFile(path: string): Promise<KeyWrapper> {
   const content = {
     holdfastKey: 1,
     id: `file:${randomBytes(8).toString("hex")}`,
-    key: randomBytes(32).toString("base64"),
+    key: randomBytes(KEY_BYTES).toString("base64"),
   };
   try {
     await writeFile(path, `${JSON.stringify(content, null, 2)}\n`, { flag: "wx", mode: 0o600 });
@@ -33,7 +36,9 @@ export async function openKeyFile(path: string): Promise<KeyWrapper> {
     const { id, key } = keyFile.parse(JSON.parse(await readFile(path, "utf8")));
     return new FileKey(id, Buffer.from(key, "base64"));
   } catch (cause) {
-    throw new HoldfastFailure("denied", "HoldfastKeyFile", `${path} cannot be read as a key file`, { cause });
+    // What a parser says of the text may show the text, and with it the key.
+    const why = cause instanceof Error && "code" in cause ? `: ${cause.code}` : "";
+    throw new HoldfastFailure("denied", "HoldfastKeyFile", `${path} cannot be read as a key file${why}`, { cause });
   }
 }
 
@@ -48,16 +53,19 @@ class FileKey implements KeyWrapper {
 
   async wrap(plain: Uint8Array): Promise<WrappedKey> {
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv("aes-256-gcm", this.key, nonce);
+    const cipher = createCipheriv(ALGORITHM, this.key, nonce);
     const body = Buffer.concat([cipher.update(plain), cipher.final()]);
     const bytes = Buffer.concat([nonce, cipher.getAuthTag(), body]);
-    return { wrapperId: this.id, version: "1", algorithm: "aes-256-gcm", bytes };
+    return { wrapperId: this.id, version: "1", algorithm: ALGORITHM, bytes };
   }
 
-  async unwrap({ bytes }: WrappedKey): Promise<Uint8Array> {
+  async unwrap({ algorithm, bytes }: WrappedKey): Promise<Uint8Array> {
+    if (algorithm !== ALGORITHM) {
+      throw new HoldfastFailure("denied", "HoldfastWrongKey", `A key file unwraps ${ALGORITHM}, not ${algorithm}`);
+    }
     try {
       const options = { authTagLength: TAG_BYTES };
-      const decipher = createDecipheriv("aes-256-gcm", this.key, bytes.subarray(0, NONCE_BYTES), options);
+      const decipher = createDecipheriv(ALGORITHM, this.key, bytes.subarray(0, NONCE_BYTES), options);
       decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
       return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
     } catch (cause) {

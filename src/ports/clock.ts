@@ -9,3 +9,8 @@ export interface Random {
   /** Bytes fit for keys and nonces. */
   bytes(count: number): Uint8Array;
 }
+
+export interface Timer {
+  /** Calls again and again, about `periodMs` apart, until the answer is called. */
+  every(periodMs: number, call: () => void): () => void;
+}

@@ -3,6 +3,7 @@
 // read-only until it is adopted.
 
 import pMap from "p-map";
+import { HoldfastFailure } from "../base/failure.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import {
   ITEMS_PREFIX,
@@ -16,12 +17,14 @@ import {
   STATES_PREFIX,
   VAULT_RECORD,
 } from "./format/names.ts";
+import { unverifiedRecord, vaultRecord } from "./format/records.ts";
 import { listPoints } from "./list-points.ts";
-import { createOrAdopt, isKind, listObjects } from "./objects.ts";
+import { createOrAdopt, isKind, listObjects, readIfPresent } from "./objects.ts";
 import type { Vault, VaultStores } from "./open-vault.ts";
 import { listGenerations } from "./pack-generations.ts";
 import { PackSet } from "./pack-set.ts";
-import { pinFor, readPointPacks, whilePinned } from "./points.ts";
+import { readPointPacks } from "./points.ts";
+import { pinFor, whilePinned } from "./reader-pins.ts";
 import { newTransferId } from "./transfer.ts";
 
 const COPIES_AT_ONCE = 4;
@@ -33,6 +36,7 @@ export interface Copied {
 }
 
 export async function copyVault(vault: Vault, target: VaultStores, onPack?: (bytes: number) => void): Promise<Copied> {
+  await refuseOtherVault(vault, target);
   const points: PointId[] = [];
   for await (const { point, state } of listPoints(vault)) if (!state?.deletedAt) points.push(point);
   if (!vault.isWritable) return copyPoints(vault, target, points, onPack);
@@ -90,7 +94,31 @@ async function copyState(vault: Vault, target: VaultStores): Promise<void> {
   for (const prefix of [STATES_PREFIX, ITEMS_PREFIX, POLICIES_PREFIX]) {
     for await (const { name } of listObjects(vault.state, prefix)) await copyObject(vault.state, target.state, name);
   }
-  await copyObject(vault.state, target.state, VAULT_RECORD);
+  const { body } = await vault.state.read(VAULT_RECORD);
+  const earlier = await readIfPresent(target.state, VAULT_RECORD);
+  // What an earlier copy knows of the keys may be out of date, and a copy that is adopted would go on with the old ones.
+  if (!earlier) await createOrAdopt(target.state, VAULT_RECORD, body);
+  else if (sequenceOf(earlier.body) < sequenceOf(body)) {
+    await target.state.replace(VAULT_RECORD, body, earlier.object.etag);
+  }
+}
+
+const sequenceOf = (body: Uint8Array) => unverifiedRecord(vaultRecord, VAULT_RECORD, body).sequence;
+
+/** A copy goes to an empty place, or onto an earlier copy of the same vault that has no life of its own. */
+async function refuseOtherVault(vault: Vault, target: VaultStores): Promise<void> {
+  const { archive, state } = target;
+  if (archive.location === vault.archive.location || state.location === vault.state.location) {
+    throw new HoldfastFailure("conflict", "HoldfastTargetTaken", "The target is the vault itself");
+  }
+  const found = await readIfPresent(state, VAULT_RECORD);
+  const record = found && unverifiedRecord(vaultRecord, VAULT_RECORD, found.body);
+  if (!record) return;
+  if (record.vaultId === vault.vaultId && record.instanceId === vault.record.instanceId) return;
+  const what = record.vaultId === vault.vaultId ? "a copy that was adopted" : "another vault";
+  throw new HoldfastFailure("conflict", "HoldfastTargetTaken", `${state.location} holds ${what}`, {
+    hint: "Nothing was copied. Choose another place.",
+  });
 }
 
 /** A pack may be rewritten between its listing and its copy: then its next generation is what is needed. */

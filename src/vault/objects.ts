@@ -8,7 +8,8 @@ import type { ObjectStore, StoredObject } from "../ports/object-store.ts";
 import type { Json } from "./format/canonical-json.ts";
 import { type Binding, claimedKeyId, NONCE_BYTES, openEnvelope, sealEnvelope } from "./format/envelope.ts";
 import type { VaultKey } from "./format/keys.ts";
-import { decodeRecord, encodeRecord } from "./format/records.ts";
+import type { KeyId } from "./format/names.ts";
+import { encodeRecord, openRecord } from "./format/records.ts";
 import type { Vault } from "./open-vault.ts";
 
 const MAX_SWAP_ATTEMPTS = 50;
@@ -50,6 +51,8 @@ export async function createOwn(store: ObjectStore, name: string, body: Uint8Arr
 
 export interface FoundRecord<T> {
   readonly body: T;
+  /** Under which it was written. */
+  readonly keyId: KeyId;
   readonly etag: string;
   readonly storeDate: Date;
 }
@@ -61,8 +64,8 @@ export async function readRecord<T extends z.ZodType>(
 ): Promise<FoundRecord<z.infer<T>> | undefined> {
   const found = await readIfPresent(vault.state, name);
   if (!found) return undefined;
-  const body = decodeRecord(schema, vault.keyOf, vault.vaultId, name, found.body);
-  return { body, etag: found.object.etag, storeDate: found.storeDate };
+  const opened = openRecord(schema, vault.keyOf, vault.vaultId, name, found.body);
+  return { ...opened, etag: found.object.etag, storeDate: found.storeDate };
 }
 
 /** Writes over exactly what was read before: undefined means that nothing was there. False when that has changed. */

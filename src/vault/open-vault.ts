@@ -2,16 +2,17 @@
 // three small objects and decides everything else can rely on; a vault without its key fails here, before anything else.
 
 import { HoldfastFailure } from "../base/failure.ts";
-import type { Clock, Random } from "../ports/clock.ts";
+import type { Clock, Random, Timer } from "../ports/clock.ts";
 import type { KeyWrapper } from "../ports/key-wrapper.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Json } from "./format/canonical-json.ts";
 import { FORMAT_VERSION, unknownVersion } from "./format/envelope.ts";
 import type { Suite, VaultKey } from "./format/keys.ts";
-import { type KeyId, VAULT_RECORD } from "./format/names.ts";
+import { KEYS_PREFIX, type KeyId, VAULT_RECORD } from "./format/names.ts";
 import { decodeRecord, encodeRecord, unverifiedRecord, type VaultRecord, vaultRecord } from "./format/records.ts";
 import { DEFAULT_CHUNK_BYTES, isChunkSize } from "./format/tree-shape.ts";
 import { createKey, loadKeys } from "./key-ring.ts";
+import { listObjects } from "./objects.ts";
 
 /** What this program can do beyond format version 1 itself. */
 const KNOWN_FEATURES: readonly string[] = [];
@@ -29,13 +30,20 @@ export interface VaultStores {
 export interface VaultDeps extends VaultStores {
   readonly clock: Clock;
   readonly random: Random;
-  /** Keys that may unwrap. With none, only a vault without encryption opens. */
+  /** Keeps the pins of what takes long alive; without one they count as dead after a week. */
+  readonly timer?: Timer | undefined;
+  /** Keys that may unwrap, and that wrap what is made. With none, only a vault without encryption opens, or by `findWrapper`. */
   readonly wrappers: readonly KeyWrapper[];
+  /** Where no wrapper was given: the one that a key record names, if it can be had without being told. */
+  readonly findWrapper?: (wrapperId: string) => Promise<KeyWrapper | undefined>;
+  /** Lets wrappings open the vault that a rotation has retired: for when the new key is lost. */
+  readonly evenRetired?: boolean;
 }
 
 export interface Vault extends VaultStores {
   readonly clock: Clock;
   readonly random: Random;
+  readonly timer?: Timer | undefined;
   readonly record: VaultRecord;
   readonly vaultId: string;
   /** The key of new transfers. */
@@ -85,12 +93,33 @@ export async function createVault(deps: VaultDeps, wanted: NewVault): Promise<Va
   return openVault(deps);
 }
 
+/**
+ * For whoever may come second, or again after it died on the way: of several that create at once, one writes the record, and
+ * all open that. A key record of the others stays behind, and opens nothing.
+ */
+export async function openOrCreateVault(deps: VaultDeps, wanted: NewVault): Promise<Vault> {
+  try {
+    return await openVault(deps);
+  } catch (cause) {
+    if (!isFailure(cause, "HoldfastNoVault")) throw cause;
+  }
+  try {
+    return await createVault(deps, wanted);
+  } catch (cause) {
+    if (!isFailure(cause, "HoldfastNotEmpty") && !isFailure(cause, "HoldfastObjectExists")) throw cause;
+    return openVault(deps);
+  }
+}
+
+function isFailure(cause: unknown, code: string): boolean {
+  return cause instanceof HoldfastFailure && cause.code === code;
+}
+
 export async function openVault(deps: VaultDeps): Promise<Vault> {
   const { body } = await readVaultRecord(deps);
   const claimed = unverifiedRecord(vaultRecord, VAULT_RECORD, body);
   if (claimed.format !== FORMAT_VERSION) throw unknownVersion("The vault", claimed.format);
-  const keys = await loadKeys(deps, claimed.suite);
-  const keyOf = (id: KeyId) => keys.get(id) ?? missingKey(id);
+  const keyOf = await loadKeys(deps, claimed);
   const record = decodeRecord(vaultRecord, keyOf, claimed.vaultId, VAULT_RECORD, body);
   const unknown = record.requiredFeatures.filter((feature) => !KNOWN_FEATURES.includes(feature));
   if (unknown.length > 0) {
@@ -98,10 +127,21 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       hint: "Use a newer release of Holdfast.",
     });
   }
-  const { archive, state, clock, random } = deps;
+  const { archive, state, clock, random, timer } = deps;
   const isHome = record.locations.archive === archive.location && record.locations.state === state.location;
   const activeKey = keyOf(record.activeKeyId);
-  return { archive, state, clock, random, record, vaultId: record.vaultId, activeKey, keyOf, isWritable: isHome };
+  return {
+    archive,
+    state,
+    clock,
+    random,
+    timer,
+    record,
+    vaultId: record.vaultId,
+    activeKey,
+    keyOf,
+    isWritable: isHome,
+  };
 }
 
 export function requireWritable(vault: Vault): void {
@@ -125,18 +165,19 @@ async function readVaultRecord(deps: VaultDeps) {
   }
 }
 
-/** Any object, not only the record: a second vault over the remains of a first would collect them as garbage. */
-async function refuseIfPresent(deps: VaultDeps): Promise<void> {
-  for (const store of [deps.archive, deps.state]) {
-    for await (const page of store.list("")) {
-      if (page.objects.length === 0) break;
-      throw new HoldfastFailure("conflict", "HoldfastNotEmpty", `${store.location} is not empty`);
+/**
+ * Any object, not only the record: a second vault over the remains of a first would collect them as garbage. A key record
+ * alone is what a creation leaves that died before its last write.
+ */
+export async function refuseIfPresent({ archive, state }: VaultStores): Promise<void> {
+  for (const store of [archive, state]) {
+    for await (const { name } of listObjects(store, "")) {
+      if (store === archive && name.startsWith(KEYS_PREFIX)) continue;
+      throw new HoldfastFailure("conflict", "HoldfastNotEmpty", `${store.location} is not empty`, {
+        hint: "A vault is made where nothing is yet: choose another place.",
+      });
     }
   }
-}
-
-function missingKey(id: KeyId): never {
-  throw new HoldfastFailure("denied", "HoldfastMissingKey", `The vault's key ring has no key ${id}`);
 }
 
 export function randomHex(random: Random, count = 16): string {

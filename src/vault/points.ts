@@ -15,7 +15,6 @@ import {
   type VoidRecord,
 } from "./format/manifest.ts";
 import {
-  type ItemId,
   type PointId,
   packName,
   packsOf,
@@ -66,10 +65,12 @@ export async function readPointPacks(vault: Vault, point: PointId): Promise<Pack
 /**
  * Pins a transfer and the points it borrows from; after this they stay until the pin goes. Asked again, it adopts its own
  * pin. Fails with "conflict" when the transfer is over already, or when a borrowed point is deleted: then nothing is pinned.
+ * Answers the data key of the transfer: the one its pin was written under, whatever key has become the active one since.
  */
-export async function beginTransfer(vault: Vault, point: PointId, borrowed: readonly PointId[]): Promise<void> {
+export async function beginTransfer(vault: Vault, point: PointId, borrowed: readonly PointId[]): Promise<VaultKey> {
   requireWritable(vault);
-  await createPin(vault, { kind: "transfer", ...point, points: [...borrowed], createdAt: nowOf(vault), note: "" });
+  const pin: PinRecord = { kind: "transfer", ...point, points: [...borrowed], createdAt: nowOf(vault), note: "" };
+  const keyId = await createPin(vault, pin);
   if (await readPoint(vault, point)) {
     await vault.state.delete(pinName(point.transfer));
     throw new HoldfastFailure("conflict", "HoldfastTransferOver", `Transfer ${point.transfer} is over already`);
@@ -77,30 +78,34 @@ export async function beginTransfer(vault: Vault, point: PointId, borrowed: read
   try {
     for (const source of borrowed) await requireBorrowable(vault, source);
   } catch (cause) {
-    await abandonTransfer(vault, point, "a point it borrows from is gone");
+    // A store that is not to be had for a moment says nothing about the point: asked again, the pin is adopted.
+    if (isKind(cause, "conflict") || isKind(cause, "not-found")) {
+      await abandonTransfer(vault, point, "a point it borrows from is gone");
+    }
+    throw cause;
+  }
+  return vault.keyOf(keyId);
+}
+
+/** Pins points for something that reads them (reader-pins.ts). When one of them is deleted or gone, nothing is pinned. */
+export async function pinPoints(vault: Vault, pin: PinRecord): Promise<void> {
+  await createPin(vault, pin);
+  try {
+    for (const point of pin.points) await requireBorrowable(vault, point);
+  } catch (cause) {
+    await vault.state.delete(pinName(pin.transfer));
     throw cause;
   }
 }
 
-/** Keeps points from going while something reads them. The pin goes when `work` ends, however it ends. */
-export async function whilePinned<T>(vault: Vault, pin: PinRecord, work: () => Promise<T>): Promise<T> {
-  await createPin(vault, pin);
-  try {
-    for (const point of pin.points) await requireBorrowable(vault, point);
-    return await work();
-  } finally {
-    await vault.state.delete(pinName(pin.transfer));
-  }
-}
-
-async function createPin(vault: Vault, pin: PinRecord): Promise<void> {
+async function createPin(vault: Vault, pin: PinRecord): Promise<VaultKey["keyId"]> {
   const name = pinName(pin.transfer);
   const body = encodeRecord(vault.activeKey, vault.vaultId, name, pin);
   await vault.state.create(name, body).catch(unlessConflict);
   const found = await readRecord(vault, pinRecord, name);
   if (!found) throw new HoldfastFailure("conflict", "HoldfastTransferOver", `Transfer ${pin.transfer} is over already`);
   const samePoints = JSON.stringify(found.body.points) === JSON.stringify(pin.points);
-  if (found.body.kind === pin.kind && found.body.item === pin.item && samePoints) return;
+  if (found.body.kind === pin.kind && found.body.item === pin.item && samePoints) return found.keyId;
   throw new HoldfastFailure("conflict", "HoldfastTransferTaken", `Another transfer has the id ${pin.transfer}`);
 }
 
@@ -226,15 +231,4 @@ function nowOf(vault: Vault): string {
 
 export function readPin(vault: Vault, transfer: TransferId) {
   return readRecord(vault, pinRecord, pinName(transfer));
-}
-
-export function pinFor(
-  vault: Vault,
-  kind: "read" | "copy",
-  transfer: TransferId,
-  item: ItemId | null,
-  points: readonly PointId[],
-  note: string,
-): PinRecord {
-  return { kind, transfer, item, points: [...points], createdAt: nowOf(vault), note };
 }

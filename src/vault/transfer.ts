@@ -6,6 +6,7 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
 import { readDamage } from "./damage.ts";
 import type { Fragment, Seal, WorkDone } from "./format/fragment.ts";
+import type { VaultKey } from "./format/keys.ts";
 import { addStats, type Manifest, type ManifestDisk, NO_STATS } from "./format/manifest.ts";
 import { fragmentName, type ItemId, makeTransferId, type PointId, planName, type TransferId } from "./format/names.ts";
 import { PackCounts } from "./format/pack-counts.ts";
@@ -95,8 +96,8 @@ export async function openTransfer(vault: Vault, backup: Backup, transfer: Trans
   const point: PointId = { item: backup.item, transfer };
   const { parent, relative } = await chooseSources(vault, backup, transfer);
   const borrowed = [parent, relative].flatMap((listed) => (listed ? [listed.point] : []));
-  await beginTransfer(vault, point, borrowed);
-  return new OpenTransfer(vault, backup, point, parent, relative);
+  const key = await beginTransfer(vault, point, borrowed);
+  return new OpenTransfer(vault, key, backup, point, { parent, relative });
 }
 
 /** What the transfer builds on: decided once, by its pin. */
@@ -146,6 +147,7 @@ interface PlannedDisk {
 /** A transfer that is under way. Disks are named by their position among the backup's. */
 export class OpenTransfer {
   private readonly vault: Vault;
+  private readonly key: VaultKey;
   private readonly backup: Backup;
   private readonly point: PointId;
   private readonly parent: ListedPoint | undefined;
@@ -154,14 +156,9 @@ export class OpenTransfer {
   private doneBytes = 0;
   private totalBytes = 0;
 
-  constructor(
-    vault: Vault,
-    backup: Backup,
-    point: PointId,
-    parent: ListedPoint | undefined,
-    relative: ListedPoint | undefined,
-  ) {
+  constructor(vault: Vault, key: VaultKey, backup: Backup, point: PointId, { parent, relative }: Sources) {
     this.vault = vault;
+    this.key = key;
     this.backup = backup;
     this.point = point;
     this.parent = parent;
@@ -199,8 +196,11 @@ export class OpenTransfer {
     for (const disk of this.backup.disks.keys()) disks.push(await this.complete(disk));
     const committed = await commitTransfer(this.vault, {
       point: this.point,
-      key: this.vault.activeKey,
-      manifest: this.manifestOf(disks.map(({ disk }) => disk)),
+      key: this.key,
+      manifest: this.manifestOf(
+        disks.map(({ disk }) => disk),
+        await this.nextSequence(),
+      ),
       packCounts: disks.map(({ counts }) => counts),
       written: disks.flatMap(({ done }) => done.flatMap((work) => work.packs)),
     });
@@ -237,7 +237,7 @@ export class OpenTransfer {
     const plan = decodePlan(unseal(vault, { kind: "plan", ...point }, body));
     const parent = plan.parent === null ? undefined : candidate;
     const work: DiskTransfer = {
-      ...{ vault, key: vault.activeKey, ...point, disk: ordinal, shape, source, plan, damage },
+      ...{ vault, key: this.key, ...point, disk: ordinal, shape, source, plan, damage },
       parent: parent?.parent.tree,
       relative: this.relativeDiskOf(source, chunkBytes),
       compressionLevel: vault.record.defaults.compressionLevel,
@@ -250,7 +250,7 @@ export class OpenTransfer {
   }
 
   private sealPlan(plan: DiskPlan): Buffer {
-    return seal(this.vault, this.vault.activeKey, { kind: "plan", ...this.point }, encodePlan(plan));
+    return seal(this.vault, this.key, { kind: "plan", ...this.point }, encodePlan(plan));
   }
 
   private async complete(ordinal: number): Promise<CompleteDisk> {
@@ -285,14 +285,20 @@ export class OpenTransfer {
     };
   }
 
-  private manifestOf(disks: ManifestDisk[]): Manifest {
+  /** The newest point has the highest, also where a new data key leaves it without a parent. */
+  private async nextSequence(): Promise<number> {
+    const before = this.parent ?? (await newestPoint(this.vault, this.backup.item));
+    return (before?.manifest.sequence ?? 0) + 1;
+  }
+
+  private manifestOf(disks: ManifestDisk[], sequence: number): Manifest {
     const { backup, parent, vault } = this;
     const now = vault.clock.now().toISOString();
     return {
       ...this.point,
-      keyId: vault.activeKey.keyId,
+      keyId: this.key.keyId,
       pointId: backup.pointId ?? this.point.transfer,
-      sequence: (parent?.manifest.sequence ?? 0) + 1,
+      sequence,
       committedBy: backup.committedBy ?? "holdfast",
       pointTime: backup.pointTime ?? now,
       createdAt: now,

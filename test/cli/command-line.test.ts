@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../cli/main.ts";
 import { withoutSecrets } from "../../cli/output.ts";
+import { vaultCommands } from "../../cli/vault/commands.ts";
+import { mustRun } from "../support/holdfast-command.ts";
 import { runHoldfast } from "../support/holdfast-process.ts";
 
 const MiB = 1024 * 1024;
@@ -37,15 +39,11 @@ describe("The command line", () => {
     const code = await main(args, {}, output);
     return { code, stdout: printed.join("\n"), stderr: complaints.join("\n") };
   }
-  async function must(args: readonly string[]): Promise<void> {
-    expect(await run("vault", ...args), args.join(" ")).toMatchObject({ code: 0, stderr: "" });
-  }
-
   it("replaces a file only when told to, and leaves nothing half written", async () => {
     const vault = path("vault");
     const image = await makeImage(9 * MiB, 0, 4 * MiB);
-    await must(["init", vault, "--no-encryption"]);
-    await must(["backup", vault, "vm-1", image]);
+    await mustRun(["init", vault, "--no-encryption"]);
+    await mustRun(["backup", vault, "vm-1", image]);
     const target = path("target.img");
     await writeFile(target, "precious");
     expect(await run("vault", "restore", vault, "vm-1", "latest", target)).toMatchObject({ code: 5 });
@@ -56,52 +54,36 @@ describe("The command line", () => {
     expect(await readFile(target, "utf8")).toBe("precious");
     expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
     const [again, second] = [path("vault"), path("disk.vhd")];
-    await must(["init", again, "--no-encryption"]);
-    await must(["backup", again, "vm-1", image]);
-    await must(["restore", again, "vm-1", "latest", target, "--force"]);
+    await mustRun(["init", again, "--no-encryption"]);
+    await mustRun(["backup", again, "vm-1", image]);
+    await mustRun(["restore", again, "vm-1", "latest", target, "--force"]);
     expect((await readFile(target)).equals(await readFile(image))).toBe(true);
     expect(await run("vault", "restore", again, "vm-1", "latest", root, "--force")).toMatchObject({
       code: 2,
     });
-    await must(["export", again, "vm-1", "latest", second]);
+    await mustRun(["export", again, "vm-1", "latest", second]);
     expect((await stat(second)).blocks * 512).toBeLessThan(4 * MiB);
   });
 
-  it("answers mistakes with a way out, and writes nothing", async () => {
-    const [vault, key] = [path("vault"), path("key.json")];
-    const image = await makeImage(MiB, 0);
-    await must(["init", vault, "--key-file", key]);
-    const before = await readdir(vault, { recursive: true });
-    const mistakes: [number, string, ...string[]][] = [
-      [2, "Did you mean backup?", "vault", "bakcup", vault],
-      [2, "Did you mean --json?", "vault", "ls", vault, "--jsn"],
-      [2, "Usage: holdfast vault restore <vault> <item> <point> <target>", "vault", "restore", vault, "vm-1"],
-      [2, 'does not know what to do with "more"', "vault", "verify", vault, "more"],
-      [2, "Did you mean vault?", "valt"],
-      [2, "Name them apart", "vault", "backup", vault, "vm-1", image, image],
-      [2, "--part is n/m", "vault", "verify", vault, "--part", "5/4"],
-      [2, "--level is 1 to 19", "vault", "init", path("x"), "--no-encryption", "--level", "99"],
-      [2, "power of two", "vault", "init", path("x"), "--no-encryption", "--chunk-size", "100K"],
-      [2, "A container URL ends in /v-<name>", "vault", "ls", "https://account.invalid/container?sig=SECRET"],
-      [4, "no key was given", "vault", "ls", vault],
-      [4, "cannot be read as a key file", "vault", "ls", vault, "--key-file", image],
-      [3, "There is no vault at", "vault", "ls", path("nowhere"), "--key-file", key],
-    ];
-    const endings = await Promise.all(mistakes.map(([, , ...args]) => run(...args)));
-    for (const [index, [code, words]] of mistakes.entries()) {
-      expect(endings[index]?.stderr).toContain(words);
-      expect([endings[index]?.code, words]).toEqual([code, words]);
-      expect(endings[index]?.stderr).not.toMatch(/SECRET|\n {4}at /);
+  it("says which command there is, when there is none of that name", async () => {
+    for (const [words, ...args] of [
+      ["Did you mean backup?", "vault", "bakcup"],
+      ["Did you mean vault?", "valt"],
+      ["There are: init, backup,", "vault", "frobnicate"],
+      ["Usage: holdfast vault <command>", "vault"],
+      ["Usage: holdfast vault <command>"],
+    ] as const) {
+      expect(await run(...args), args.join(" ")).toMatchObject({ code: 2, stderr: expect.stringContaining(words) });
     }
-    expect(await readdir(vault, { recursive: true })).toEqual(before);
-    const json = await runHoldfast(["vault", "ls", vault, "--json"]);
-    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "HoldfastNoKey", kind: "denied" }, exitCode: 4 });
+    const asProcess = await runHoldfast(["vault", "ls", path("nowhere"), "--json"]);
+    expect(asProcess.code).toBe(3);
+    expect(JSON.parse(asProcess.stderr)).toMatchObject({ error: { code: "HoldfastNoVault" }, exitCode: 3 });
   });
 
   it("explains every command, with examples", async () => {
     const overview = (await run("--help")).stdout;
     const names = [...overview.matchAll(/^ {2}([a-z-]+) {2,}/gm)].map((match) => match[1] as string);
-    expect(names).toHaveLength(17);
+    expect(names).toEqual(vaultCommands.map(({ name }) => name));
     const helps = await Promise.all(names.map((name) => run("vault", name, "--help")));
     for (const [index, { code, stdout }] of helps.entries()) {
       expect(code).toBe(0);

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-const LAUNCHER = fileURLToPath(new URL("../../cli/holdfast.mjs", import.meta.url));
+export const LAUNCHER = fileURLToPath(new URL("../../cli/holdfast.mjs", import.meta.url));
 
 export interface Ended {
   readonly code: number | null;

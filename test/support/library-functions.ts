@@ -11,6 +11,7 @@ import type {
   Invoker,
 } from "../../localhost/functions-host/function-entry.ts";
 import type { FunctionCallback, RpcTypedData } from "../../localhost/functions-host/rpc.ts";
+import type { FunctionOutcome } from "../../localhost/task-hub/engine/episode.ts";
 
 type LibraryListener = (trigger: unknown, context: object) => Promise<unknown>;
 
@@ -26,6 +27,16 @@ export interface TestApp {
   readonly activities?: Readonly<Record<string, (input: never) => unknown>>;
   // biome-ignore lint/suspicious/noExplicitAny: entities of different state types stand in one table
   readonly entities?: Readonly<Record<string, EntityHandler<any>>>;
+  /** Is told of every turn of an orchestration: what it was given, and what came of it. */
+  readonly onEpisode?: (episode: Episode) => void;
+}
+
+export interface Episode {
+  readonly orchestrator: string;
+  readonly instanceId: string;
+  /** JSON text: the whole history of the execution so far. */
+  readonly payload: string;
+  readonly outcome: FunctionOutcome;
 }
 
 export function libraryFunctions(app: TestApp): AppDurableFunctions {
@@ -40,7 +51,27 @@ export function libraryFunctions(app: TestApp): AppDurableFunctions {
       entry("entity", name, library.createEntityFunction(handler) as FunctionCallback),
     ),
   ];
-  return new AppDurableFunctions(new DirectInvoker(), entries, true);
+  return new ToldFunctions(new DirectInvoker(), entries, true, app.onEpisode);
+}
+
+class ToldFunctions extends AppDurableFunctions {
+  private readonly tell: TestApp["onEpisode"];
+
+  constructor(
+    invoker: Invoker,
+    entries: readonly FunctionEntry[],
+    checksSequence: boolean,
+    tell: TestApp["onEpisode"],
+  ) {
+    super(invoker, entries, checksSequence);
+    this.tell = tell;
+  }
+
+  override async runOrchestrator(orchestrator: string, payload: string, instanceId: string): Promise<FunctionOutcome> {
+    const outcome = await super.runOrchestrator(orchestrator, payload, instanceId);
+    this.tell?.({ orchestrator, instanceId, payload, outcome });
+    return outcome;
+  }
 }
 
 function entry(kind: FunctionEntry["kind"], name: string, callback: FunctionCallback): FunctionEntry {

@@ -8,6 +8,7 @@ import { type BackupWork, JOB_ROWS, type JobBody, jobPlace, newBackupWork } from
 import type { PointBody } from "../../src/control/rows/point-row.ts";
 import { insertRow } from "../../src/control/rows/row-kind.ts";
 import { jobIdOf, pointWireIdOf } from "../../src/domain/job-id.ts";
+import type { Workflow } from "../../src/ports/workflow.ts";
 import type { Manifest } from "../../src/vault/format/manifest.ts";
 import { parseItemId, parseTransferId } from "../../src/vault/format/names.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
@@ -24,6 +25,7 @@ export async function startBackup(
   service: TestService,
   item: ItemBody,
   more: Partial<BackupWork> = {},
+  onNamed: (job: string) => void = () => {},
 ): Promise<string> {
   const now = service.now();
   const id = jobIdOf({ kind: "Backup", subject: item.name, at: now, nonce: String(nonce++) });
@@ -37,12 +39,15 @@ export async function startBackup(
     ...{ id, kind: { operation: "Backup" }, subject: item, isUserTriggered: true, now },
     work: { backup: { ...backup, ...more } },
   });
-  await insertRow(service.tables, JOB_ROWS, jobPlace(VAULT, id), job);
+  onNamed(id);
+  await insertRow(service.deps.tables, JOB_ROWS, jobPlace(VAULT, id), job);
   await service.deps.workflow.start(BACKUP.name, id, { vault: VAULT, job: id });
   return id;
 }
 
+/** A second after what was before, so that points come in the order in which they were asked for. */
 export async function backUp(service: TestService, item: ItemBody, more: Partial<BackupWork> = {}): Promise<JobBody> {
+  await service.pass(1_000);
   return service.end(await startBackup(service, item, more));
 }
 
@@ -51,19 +56,23 @@ export async function beginRestore(
   item: ItemBody,
   point: PointBody,
   luns?: readonly number[],
+  workflow: Workflow = service.deps.workflow,
 ): Promise<string> {
-  const { jobId } = await startRestore(service.deps, {
-    vault: VAULT,
-    item: item.name,
-    pointId: point.pointId,
-    request: {
-      recoveryType: "RestoreDisks",
-      sourceResourceId: item.machineId,
-      targetResourceGroupId: GROUP,
-      storageAccountId: STAGING,
-      ...(luns && { restoreDiskLunList: luns }),
+  const { jobId } = await startRestore(
+    { ...service.deps, workflow },
+    {
+      vault: VAULT,
+      item: item.name,
+      pointId: point.pointId,
+      request: {
+        recoveryType: "RestoreDisks",
+        sourceResourceId: item.machineId,
+        targetResourceGroupId: GROUP,
+        storageAccountId: STAGING,
+        ...(luns && { restoreDiskLunList: luns }),
+      },
     },
-  });
+  );
   return jobId;
 }
 

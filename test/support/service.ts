@@ -33,7 +33,11 @@ export { DAILY, VAULT } from "./service-rows.ts";
 
 const RECONCILE_MS = 2 * 60_000;
 /** Of the real clock: a busy machine is no failure. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 40_000;
+/** An activity that makes no call for so long is held up by the test. */
+const HELD_UP_MS = 250;
+
+let services = 0;
 
 export interface ServiceOptions {
   readonly policy?: Policy;
@@ -43,6 +47,8 @@ export interface ServiceOptions {
 interface Process {
   readonly deps: ActivityDeps;
   isDead: boolean;
+  died: () => void;
+  readonly bury: () => void;
 }
 
 export class TestService {
@@ -52,11 +58,15 @@ export class TestService {
   /** What every call of a port goes through. */
   onCall: Gate = (_call, perform) => perform();
   crashes = 0;
+  private atWork = 0;
+  private answered = 0;
   private readonly connectCloud: () => CloudPorts;
   private readonly activities: Record<string, (input: never) => unknown> = {};
-  private readonly random = new CountingRandom("service");
+  /** Services that share an Azure must not name their jobs alike. */
+  private readonly random = new CountingRandom(`service ${services++}`);
   private current: VirtualHub | undefined;
   private process: Process | undefined;
+  private death: Promise<void> = Promise.resolve();
 
   private constructor(connectCloud: () => CloudPorts, { chunkBytes }: ServiceOptions) {
     this.connectCloud = connectCloud;
@@ -89,15 +99,23 @@ export class TestService {
 
   /** Nothing that this process does takes effect any more. */
   kill(): void {
-    (this.process as Process).isDead = true;
+    const process = this.process as Process;
+    process.isDead = true;
+    process.died();
+  }
+
+  /** Undefined when the process died meanwhile: then nobody is told what became of it. */
+  whileAlive<Answer>(work: () => Promise<Answer>): Promise<Answer | undefined> {
+    return Promise.race([work(), this.death.then(() => undefined)]);
   }
 
   /** Another process, over what the journal, the rows and the archives hold. */
   async restart(): Promise<void> {
     this.kill();
-    const old = this.hub;
+    const [old, { bury }] = [this.hub, this.process as Process];
     this.current = await this.succeeded(old);
     this.crashes++;
+    bury();
     await old.close();
   }
 
@@ -133,6 +151,10 @@ export class TestService {
     return held.body;
   }
 
+  changeJobRow(id: string, change: Partial<JobBody>): Promise<JobBody> {
+    return changeRow(this.tables, JOB_ROWS, jobPlace(VAULT, id), (job) => ({ ...job, ...change }));
+  }
+
   /** Newest first. */
   async jobs(): Promise<JobBody[]> {
     const jobs: JobBody[] = [];
@@ -145,6 +167,20 @@ export class TestService {
     const points: PointBody[] = [];
     for await (const { body } of listRows(this.tables, POINT_ROWS, pointsPartition(VAULT, name))) points.push(body);
     return points;
+  }
+
+  /** Lets everything that is possible at this moment happen; what a test holds up is not waited for. */
+  async settle(): Promise<void> {
+    for (;;) {
+      await this.hub.settle();
+      if (this.atWork === 0 || this.process?.isDead) return;
+      const before = this.answered;
+      const untilMs = performance.now() + HELD_UP_MS;
+      while (this.atWork > 0 && this.answered === before && performance.now() < untilMs) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      if (this.atWork > 0 && this.answered === before) return;
+    }
   }
 
   /** Waits, in virtual time, until the orchestration of that name has ended. A process that died meanwhile has a successor. */
@@ -165,7 +201,7 @@ export class TestService {
         if (this.now().getTime() < reconcileAtMs) return reconcileAtMs;
         reconcileAtMs = this.now().getTime() + RECONCILE_MS;
         // A tick that fails is followed by the next.
-        await reconcileJobs(this.deps, VAULT).catch(() => 0);
+        await this.whileAlive(() => reconcileJobs(this.deps, VAULT)).catch(() => 0);
         return this.now().getTime();
       },
     );
@@ -179,7 +215,7 @@ export class TestService {
       async () => this.now().getTime() >= untilMs,
       async () => untilMs,
     );
-    await this.hub.settle();
+    await this.settle();
   }
 
   async close(): Promise<void> {
@@ -187,10 +223,10 @@ export class TestService {
   }
 
   /** `nextMs` answers when at the latest to look again. */
-  private async until(isOver: () => Promise<boolean>, nextMs?: () => Promise<number>): Promise<void> {
+  async until(isOver: () => Promise<boolean>, nextMs?: () => Promise<number>): Promise<void> {
     const deadlineMs = performance.now() + PATIENCE_MS;
     for (;;) {
-      await this.hub.settle();
+      await this.settle();
       if (this.process?.isDead) {
         await this.restart();
         continue;
@@ -209,11 +245,22 @@ export class TestService {
   }
 
   private begin(): void {
+    // A dead process gets no answers, and has no way to write down that it did not, until it is buried.
+    let bury = (): void => {};
+    const silence = new Promise<never>((_resolve, reject) => {
+      bury = () => reject(new Error("the process is gone"));
+    });
+    silence.catch(() => {});
     const gate: Gate = async (call, perform) => {
-      if (process.isDead) throw died();
-      const answer = await this.onCall(call, perform);
-      if (process.isDead) throw died();
-      return answer;
+      if (process.isDead) return silence;
+      try {
+        const answer = await this.onCall(call, perform);
+        this.answered++;
+        return process.isDead ? silence : answer;
+      } catch (cause) {
+        if (process.isDead) return silence;
+        throw cause;
+      }
     };
     const { machines, snapshots, targets } = this.connectCloud();
     const deps: ActivityDeps = {
@@ -229,9 +276,21 @@ export class TestService {
       settings: SETTINGS,
       sessions: new TransferSessions(),
     };
-    const process: Process = { deps, isDead: false };
+    const process: Process = { deps, isDead: false, died: () => {}, bury };
+    this.death = new Promise((resolve) => {
+      process.died = resolve;
+    });
     this.process = process;
-    for (const [name, run] of Object.entries(ACTIVITIES)) this.activities[name] = (input) => run(deps, input);
+    for (const [name, run] of Object.entries(ACTIVITIES)) {
+      this.activities[name] = async (input) => {
+        this.atWork++;
+        try {
+          return await run(deps, input);
+        } finally {
+          this.atWork--;
+        }
+      };
+    }
   }
 
   private workflow(): Workflow {
@@ -268,8 +327,4 @@ function memoryStaging(staged: Map<string, readonly StagedFile[]>): Staging {
       return files.map(({ name }) => ({ name, url: `https://staging.example/${containerName}/${name}` }));
     },
   };
-}
-
-function died(): Error {
-  return new Error("the process was killed");
 }

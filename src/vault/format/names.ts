@@ -8,6 +8,7 @@
 //   keys/<key id>.json, keys/<key id>.<wrapping>.json           damage/<transfer>-<number>.json
 //                                                               pins/<transfer>
 //                                                               plans/<transfer>/<disk>   fragments/<transfer>/<disk>-<slice>
+//                                                               bench/<run>-<count>
 
 import { assert } from "../../base/assert.ts";
 import { HoldfastFailure } from "../../base/failure.ts";
@@ -44,6 +45,7 @@ export const DAMAGE_PREFIX = "damage/";
 export const PINS_PREFIX = "pins/";
 export const PLANS_PREFIX = "plans/";
 export const FRAGMENTS_PREFIX = "fragments/";
+export const BENCH_PREFIX = "bench/";
 
 export const packName = (pack: PackId, generation = 0) => `${packStem(pack)}g${generation}`;
 /** All generations of a pack have this prefix. */
@@ -65,6 +67,9 @@ export const plansOf = (transfer: TransferId) => `${PLANS_PREFIX}${transfer}/`;
 export const fragmentsOf = (transfer: TransferId) => `${FRAGMENTS_PREFIX}${transfer}/`;
 export const fragmentName = (transfer: TransferId, disk: number, slice: number | "seal") =>
   `${fragmentsOf(transfer)}${disk}-${slice}`;
+
+/** Written to measure the store, and removed at once. */
+export const benchName = (run: string, count: number) => `${BENCH_PREFIX}${run}-${count}`;
 
 export type PointObject =
   | { readonly kind: "manifest-or-void"; readonly point: PointId }

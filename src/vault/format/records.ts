@@ -27,6 +27,8 @@ export const vaultRecord = z.strictObject({
   optionalFeatures: z.array(z.string()),
   suite: z.enum(["none", "aes-256-gcm"]),
   activeKeyId: keyId,
+  /** Wrappings that open the vault no more, save for whoever insists. Each data key keeps one that is not listed here. */
+  retired: z.array(z.strictObject({ keyId, wrapping: count })).optional(),
   defaults: z.strictObject({
     chunkBytes: count,
     compressionLevel: z.number().int(),
@@ -102,18 +104,23 @@ export function encodeRecord(key: VaultKey, vaultId: string, name: string, body:
 }
 
 /** The body, if the record is authentic: written under one of the vault's keys, for this vault and this name. */
-export function decodeRecord<T extends z.ZodType>(
+export function decodeRecord<T extends z.ZodType>(...record: Parameters<typeof openRecord<T>>): z.infer<T> {
+  return openRecord(...record).body;
+}
+
+/** The same, with the key that it was written under. */
+export function openRecord<T extends z.ZodType>(
   schema: T,
   keyOf: (id: VaultKey["keyId"]) => VaultKey,
   vaultId: string,
   name: string,
   bytes: Uint8Array,
-): z.infer<T> {
+): { readonly body: z.infer<T>; readonly keyId: VaultKey["keyId"] } {
   const { body, keyId: id, mac } = parseJson(macEnvelope, bytes, name);
   if (!timingSafeEqual(macOf(keyOf(id), vaultId, name, body as Json), Buffer.from(mac, "hex"))) {
     throw new HoldfastFailure("corrupt", "HoldfastNotAuthentic", `${name} was changed by something that has no key`);
   }
-  return parseJson(schema, encodeJson(body as Json), name);
+  return { body: parseJson(schema, encodeJson(body as Json), name), keyId: id };
 }
 
 /** The body as it claims to be, for the one record that says which key opens the vault. */

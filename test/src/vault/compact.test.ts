@@ -9,12 +9,13 @@ import { type PackId, packKey, packName, parsePackName } from "../../../src/vaul
 import { IndexTree } from "../../../src/vault/index-tree.ts";
 import { openVault } from "../../../src/vault/open-vault.ts";
 import { deletePoint } from "../../../src/vault/point-states.ts";
-import { pinFor, whilePinned } from "../../../src/vault/points.ts";
-import { newTransferId } from "../../../src/vault/transfer.ts";
+import { pinFor, whilePinned } from "../../../src/vault/reader-pins.ts";
+import { rotateDataKey } from "../../../src/vault/rotate-keys.ts";
+import { newTransferId, runBackup } from "../../../src/vault/transfer.ts";
 import { verifyVault } from "../../../src/vault/verify.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
 import { MemoryStore } from "../../support/memory-store.ts";
-import { CHUNK, CountingRandom, pointOf, restoreFrom, TestVault } from "../../support/vault-fixture.ts";
+import { CHUNK, CountingRandom, pointOf, restoreFrom, TestVault, VM } from "../../support/vault-fixture.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -69,6 +70,22 @@ describe("Compaction", () => {
     disk.fill(0, 10, 7);
     const next = await vault.backUp(disk.snapshot());
     expect((await vault.restore(next)).equals(disk.bytes)).toBe(true);
+  });
+
+  it("writes what lies under a former data key anew under that key", async () => {
+    const { vault, disk, kept } = await churned();
+    await rotateDataKey(vault.deps);
+    const rotated = await vault.reopen();
+    expect((await compact(rotated)).freedBytes).toBeGreaterThan(0);
+    vault.advance(1_000);
+    disk.fill(0, 10, 7);
+    const backup = { item: VM, disks: [{ source: disk.snapshot(), name: "os", lun: -1 }] };
+    const next = await runBackup(rotated, backup, newTransferId(rotated));
+    expect(next.keyId).not.toBe(kept[0]?.manifest.keyId);
+    for (const { manifest, bytes } of [...kept, { manifest: next, bytes: disk.bytes }]) {
+      expect((await restoreFrom(rotated, manifest)).equals(bytes)).toBe(true);
+    }
+    expect((await verifyVault(rotated, { data: "all" })).findings).toEqual([]);
   });
 
   it("keeps each pack whole whose own point stands, without looking into it", async () => {

@@ -3,7 +3,6 @@ import { adoptVault } from "../../../src/vault/adopt.ts";
 import { copyVault } from "../../../src/vault/copy-vault.ts";
 import { diffDisks } from "../../../src/vault/diff-points.ts";
 import type { Manifest, ManifestDisk } from "../../../src/vault/format/manifest.ts";
-import { retireWrapper, rewrapKeys } from "../../../src/vault/key-ring.ts";
 import { listPoints } from "../../../src/vault/list-points.ts";
 import { openVault } from "../../../src/vault/open-vault.ts";
 import { deletePoint } from "../../../src/vault/point-states.ts";
@@ -97,18 +96,6 @@ describe("Keys", () => {
     const open = (wrappers: TestWrapper[]) => openVault({ ...vault.deps, wrappers });
     await expect(open([])).rejects.toMatchObject({ kind: "denied", code: "HoldfastWrongKey" });
     await expect(open([new TestWrapper("other")])).rejects.toMatchObject({ kind: "denied" });
-  });
-
-  it("rotate: another key is added, the old one retires, and everything still opens", async () => {
-    const { vault, first, firstBytes } = await withTwoPoints();
-    const fresh = new TestWrapper("fresh");
-    const both = { ...vault.deps, wrappers: [fresh, new TestWrapper()] };
-    await expect(retireWrapper({ ...vault.deps }, "test-key")).rejects.toMatchObject({ kind: "denied" });
-    await rewrapKeys(both);
-    expect(await retireWrapper(both, "test-key")).toBe(1);
-    const reopened = await openVault({ ...vault.deps, wrappers: [fresh] });
-    expect((await restoreFrom(reopened, first)).equals(firstBytes)).toBe(true);
-    await expect(vault.reopen()).rejects.toMatchObject({ kind: "denied" });
   });
 
   it("never let a vault pass that claims to have none", async () => {

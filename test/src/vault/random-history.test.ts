@@ -14,6 +14,9 @@ import { verifyVault } from "../../../src/vault/verify.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
 import { CHUNK, TestVault, VM } from "../../support/vault-fixture.ts";
 
+// Other work may share the machine: slow is not wrong here.
+vi.setConfig({ testTimeout: 120_000 });
+
 const DAY_MS = 24 * 3600 * 1000;
 
 vi.setConfig({ testTimeout: 300_000 });

@@ -50,6 +50,12 @@ function refusesEveryCut(bytes: Buffer, decode: (bytes: Uint8Array) => unknown) 
   expect(() => decode(Buffer.concat([bytes, Buffer.of(0)]))).toThrow();
 }
 
+/** What the format spells: whole numbers that are exact, and no minus zero. */
+function hasWholeNumbersOnly(any: unknown): boolean {
+  if (typeof any === "number") return Number.isSafeInteger(any) && !Object.is(any, -0);
+  return typeof any !== "object" || any === null || Object.values(any).every(hasWholeNumbersOnly);
+}
+
 describe("The encodings of the vault", () => {
   it("keep a leaf as it was, with about forty bytes an entry", () => {
     const entries: ChunkEntry[] = Array.from({ length: 128 }, (_, position) => ({
@@ -166,7 +172,7 @@ describe("The encodings of the vault", () => {
       .jsonValue({ noUnicodeString: false })
       // Through text once: there is no minus zero in JSON.
       .map((any) => JSON.parse(JSON.stringify(any)))
-      .filter((any) => !/[\d]\.|e[+-]?\d|-0|900719925474099[2-9]/.test(JSON.stringify(any)));
+      .filter(hasWholeNumbersOnly);
     fc.assert(
       fc.property(json, (any) => {
         expect(decodeJson(encodeJson(any as never), "value")).toEqual(any);
