@@ -6,11 +6,10 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase, requirePhase } from "../control/phases.ts";
-import { readPoints, releaseSnapshots } from "../control/retention.ts";
-import { ITEM_ROWS, type ItemBody, itemPlace } from "../control/rows/item-row.ts";
+import { releaseSnapshots } from "../control/retention.ts";
+import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
-import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
-import { changeRow, readRow } from "../control/rows/row-kind.ts";
+import { readRow } from "../control/rows/row-kind.ts";
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
@@ -21,6 +20,7 @@ import { recordArchive } from "./points.ts";
 import { changeProgress } from "./progress.ts";
 import { rememberRelative } from "./relatives.ts";
 import { inSlot } from "./slots.ts";
+import { endAccess, openDisks } from "./snapshot-access.ts";
 import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
 
 /** A point it wants to build on may be deleted at that moment; then the next attempt builds on another. */
@@ -29,7 +29,7 @@ const MAX_BEGINNINGS = 3;
 export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<{ diskCount: number }>> {
   return asOutcome(async () => {
     for (let beginning = 1; ; beginning++) {
-      const job = await measureDisks(deps, ref, await decideTransfer(deps, ref));
+      const job = await openDisks(deps, ref, await decideTransfer(deps, ref));
       try {
         await openSession(deps, ref);
         return { diskCount: backupOf(job).snapshotDisks.length };
@@ -50,25 +50,6 @@ async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> 
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
   const transfer = newTransferId(vault);
   return changeBackup(deps, ref, (backup) => (backup.transfer === null ? { transfer } : undefined));
-}
-
-/**
- * What a snapshot says of its disks' sizes is the machine's description, which may be older than they are; the bytes
- * themselves tell. A disk that is restored is made as large as its point's row says, so that learns of it too.
- */
-async function measureDisks(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<JobBody> {
-  const { snapshotDisks, snapshotTime, pointId } = backupOf(job);
-  const measured: typeof snapshotDisks = [];
-  for (const disk of snapshotDisks) {
-    const source = await deps.snapshots.open({ ...disk, snapshotTime: snapshotTime ?? job.startedAt });
-    measured.push({ ...disk, sizeBytes: source.sizeBytes });
-  }
-  if (measured.every(({ sizeBytes }, at) => sizeBytes === snapshotDisks[at]?.sizeBytes)) return job;
-  await changeRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, pointId), (point) => ({
-    ...point,
-    snapshot: { ...point.snapshot, disks: measured },
-  }));
-  return changeBackup(deps, ref, () => ({ snapshotDisks: measured }));
 }
 
 export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {
@@ -144,25 +125,6 @@ export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ st
   return { state: "done" };
 }
 
-/**
- * To the base of the differences as well, which may have been opened by another process. Access that the platform will not
- * end (its snapshot is locked, or the right to end it is gone) ends by itself.
- */
-async function endAccess(deps: ControlDeps, ref: JobRef, job: JobBody, item: ItemBody | undefined): Promise<void> {
-  const { pointId, snapshotDisks, snapshotTime } = backupOf(job);
-  const points = item ? await readPoints(deps, ref.vault, item) : [];
-  const base = points.find((point) => point.pointId < pointId && point.archive && point.snapshot.state === "valid");
-  const own = snapshotDisks.map((disk) => ({ ...disk, snapshotTime: snapshotTime ?? job.startedAt }));
-  const bases = (base?.snapshot.disks ?? []).map((disk) => ({ ...disk, snapshotTime: base?.time ?? job.startedAt }));
-  for (const { snapshotDiskId, diskUniqueId, snapshotTime: time } of [...own, ...bases]) {
-    await deps.snapshots.close({ snapshotDiskId, diskUniqueId, snapshotTime: time }).catch(unlessRetried);
-  }
-}
-
 function unlessBug(cause: unknown): void {
   if (!(cause instanceof HoldfastFailure)) throw cause;
-}
-
-function unlessRetried(cause: unknown): void {
-  if (!(cause instanceof HoldfastFailure) || cause.kind === "unavailable" || cause.kind === "throttled") throw cause;
 }
