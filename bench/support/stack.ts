@@ -32,7 +32,7 @@ export interface Answer {
 
 export async function startStack(dataFolder: string, args: readonly string[]): Promise<Stack> {
   const port = FIRST_PORT + (process.pid % 1_000) * 10;
-  const flags = ["--port", String(port), "--data", dataFolder, "--json", ...args];
+  const flags = ["--port", String(port), "--data", dataFolder, "--json", "--no-demo", ...args];
   const child = spawn(process.execPath, [MAIN, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
   const { url, azureUrl } = await readyFacts(child);
   let peak = 0;
