@@ -45,7 +45,7 @@ describe("the bundle", () => {
   it("registers every trigger in a worker, with no package beside it", async () => {
     const args = [join(folder, "worker.mjs"), bundle, join(folder, "core.cjs")];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: folder });
-    const timers = ["collect", "dispatch", "purge-history", "purge-items", "reconcile", "retention"];
+    const timers = ["collect", "dispatch", "orphans", "purge-history", "purge-items", "reconcile", "retention"];
     const http = ["api-providers", "api-subscriptions", "health", "version"];
     const durable = [...Object.keys(ORCHESTRATIONS), ...Object.keys(ACTIVITIES)];
     expect(stdout.trim().split("\n").toSorted()).toEqual([...timers, ...http, ...durable].toSorted());
