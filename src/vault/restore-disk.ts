@@ -11,12 +11,14 @@ import type { VaultKey } from "./format/keys.ts";
 import type { Manifest, ManifestDisk } from "./format/manifest.ts";
 import { packKey } from "./format/names.ts";
 import { chunkLength, LEAF_ENTRIES, type TreeShape } from "./format/tree-shape.ts";
+import { mapInOrder } from "./in-order.ts";
 import { IndexTree, type LeafRef } from "./index-tree.ts";
 import type { Vault } from "./open-vault.ts";
 import { PackReader } from "./pack-reader.ts";
 
 /** 512 MiB of the disk with default chunks: at most 1,024 entries in hand. */
 const WINDOW_LEAVES = 8;
+const WINDOWS_AHEAD = 2;
 const READS_AT_ONCE = 4;
 const GROUP_BYTES = 4 * 1024 * 1024;
 const MAX_GAP_BYTES = 64 * 1024;
@@ -82,11 +84,20 @@ export async function restoreSlice(
   return 0;
 }
 
+/** Groups of one window follow those of the one before without a pause; the next window's leaves are read meanwhile. */
 async function writeAll(packs: PackReader, tree: IndexTree, key: VaultKey, sink: DiskSink, options: RestoreOptions) {
   let writtenBytes = 0;
-  for await (const window of windowsOf(tree))
-    writtenBytes += await writeWindow(packs, tree, key, window, sink, options);
+  const restore = async (group: readonly Piece[]) => {
+    const groupBytes = await restoreGroup(packs, key, group, sink, options);
+    writtenBytes += groupBytes;
+  };
+  await pMap(groupsOfTree(tree, options), restore, { concurrency: READS_AT_ONCE });
   return writtenBytes;
+}
+
+async function* groupsOfTree(tree: IndexTree, options: RestoreOptions): AsyncGenerator<readonly Piece[]> {
+  const windows = mapInOrder(windowsOf(tree), WINDOWS_AHEAD, (window) => piecesOf(tree, window, options));
+  for await (const pieces of windows) yield* groupsOf(pieces);
 }
 
 async function writeWindow(
