@@ -19,8 +19,9 @@ const DISKS_AT_ONCE = 2;
 const SLICES_AT_ONCE = 2;
 /** A round is some eight events, and twice as many when each slice takes a second attempt. */
 const ROUNDS = 50;
-/** A slice takes seconds; a place becomes free about as often. */
+/** A slice takes seconds; a place becomes free about as often. With many that wait, each asks less and less often. */
 const BUSY_WAIT_MS = 2_000;
+const LONGEST_BUSY_WAIT_MS = 16_000;
 
 export function* runDisks(
   context: OrchestrationContext,
@@ -48,6 +49,7 @@ export function* runSlices(
 ): Steps<StepOutcome<DiskEnd> | undefined> {
   const { vault, job, disk } = run;
   let nextSlice = run.progress?.nextSlice ?? 0;
+  let busyWaitMs = BUSY_WAIT_MS;
   for (let round = 0; nextSlice < sliceCount; round++) {
     if (round === ROUNDS) {
       context.df.continueAsNew({ ...run, progress: { sliceCount, nextSlice } } satisfies DiskRun);
@@ -57,8 +59,9 @@ export function* runSlices(
     const slices = Array.from({ length: count }, (_, at) => nextSlice + at);
     const begun = slices.map((slice) => beginCall(context, activity, { vault, job, disk, slice }));
     const answers: (StepOutcome<SliceAnswer> | Throttled)[] = yield context.df.Task.all(begun);
-    const verdict = judge(answers);
+    const verdict = judge(answers, busyWaitMs);
     if (typeof verdict === "object") return verdict;
+    busyWaitMs = verdict > 0 ? Math.min(LONGEST_BUSY_WAIT_MS, 2 * busyWaitMs) : BUSY_WAIT_MS;
     if (verdict > 0) yield* wait(context, verdict);
     else nextSlice += count;
   }
@@ -66,14 +69,17 @@ export function* runSlices(
 }
 
 /** An end, or how long to wait before the same slices are asked for again; those that are done are done at once then. */
-function judge(answers: readonly (StepOutcome<SliceAnswer> | Throttled)[]): StepOutcome<DiskEnd> | number {
+function judge(
+  answers: readonly (StepOutcome<SliceAnswer> | Throttled)[],
+  busyWaitMs: number,
+): StepOutcome<DiskEnd> | number {
   let waitMs = 0;
   let isCancelled = false;
   for (const answer of answers) {
     if (isThrottled(answer)) waitMs = Math.max(waitMs, answer.retryAfterMs);
     else if (answer.failure) return answer;
     else if (answer.state === "cancelled") isCancelled = true;
-    else if (answer.state === "busy") waitMs = Math.max(waitMs, BUSY_WAIT_MS);
+    else if (answer.state === "busy") waitMs = Math.max(waitMs, busyWaitMs);
   }
   return isCancelled ? { state: "cancelled" } : waitMs;
 }
