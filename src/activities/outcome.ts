@@ -18,3 +18,8 @@ function failureToTell(cause: unknown): StepFailure {
   if (cause.kind === "unavailable" || cause.kind === "throttled") throw cause;
   return { code: cause.code, message: cause.hint === undefined ? cause.message : `${cause.message}. ${cause.hint}` };
 }
+
+/** For what a step can do without: its failure changes nothing, a bug is one all the same. */
+export function unlessBug(cause: unknown): void {
+  if (!(cause instanceof HoldfastFailure)) throw cause;
+}

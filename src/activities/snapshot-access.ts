@@ -12,6 +12,7 @@ import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
 import { changeRow, readRow } from "../control/rows/row-kind.ts";
 import type { SnapshotDiskRef } from "../ports/snapshots.ts";
 import { backupOf, changeBackup } from "./backup-work.ts";
+import { unlessBug } from "./outcome.ts";
 
 /** A machine has 65 disks at most; the platform counts requests. */
 const DISKS_AT_ONCE = 8;
@@ -77,10 +78,6 @@ async function basesOf(
     ...{ snapshotDiskId, diskUniqueId },
     snapshotTime: base?.time ?? job.startedAt,
   }));
-}
-
-function unlessBug(cause: unknown): void {
-  if (!(cause instanceof HoldfastFailure)) throw cause;
 }
 
 function unlessRetried(cause: unknown): void {

@@ -14,7 +14,7 @@ import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
 import { backupOf, changeBackup, readVault } from "./backup-work.ts";
-import { asOutcome } from "./outcome.ts";
+import { asOutcome, unlessBug } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
 import { changeProgress } from "./progress.ts";
@@ -123,8 +123,4 @@ export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ st
   // A lock, or a platform that is not to be had, must not keep the job from ending: the next retention pass tries again.
   if (held) await releaseSnapshots(deps, ref.vault, held.body).catch(unlessBug);
   return { state: "done" };
-}
-
-function unlessBug(cause: unknown): void {
-  if (!(cause instanceof HoldfastFailure)) throw cause;
 }

@@ -50,7 +50,7 @@ export async function restoreDisk(
   const tree = IndexTree.ofDisk(vault, manifest, disk, packs);
   const key = vault.keyOf(manifest.keyId);
   try {
-    const writtenBytes = await writeAll(packs, tree, key, sink, options);
+    const writtenBytes = await writeGroups(packs, key, groupsOfTree(tree, options), sink, options);
     await sink.finish();
     return { writtenBytes, sizeBytes: disk.sizeBytes };
   } catch (cause) {
@@ -79,32 +79,24 @@ export async function restoreSlice(
   const tree = IndexTree.ofDisk(vault, manifest, disk, packs);
   let position = 0;
   for await (const window of windowsOf(tree)) {
-    if (position++ === slice) return writeWindow(packs, tree, vault.keyOf(manifest.keyId), window, sink, options);
+    if (position++ !== slice) continue;
+    const groups = groupsOf(await piecesOf(tree, window, options));
+    return writeGroups(packs, vault.keyOf(manifest.keyId), groups, sink, options);
   }
   return 0;
 }
 
-/** Groups of one window follow those of the one before without a pause; the next window's leaves are read meanwhile. */
-async function writeAll(packs: PackReader, tree: IndexTree, key: VaultKey, sink: DiskSink, options: RestoreOptions) {
-  let writtenBytes = 0;
-  const restore = async (group: readonly Piece[]) => {
-    const groupBytes = await restoreGroup(packs, key, group, sink, options);
-    writtenBytes += groupBytes;
-  };
-  await pMap(groupsOfTree(tree, options), restore, { concurrency: READS_AT_ONCE });
-  return writtenBytes;
-}
-
+/** The next windows' leaves are read while the groups of one are written. */
 async function* groupsOfTree(tree: IndexTree, options: RestoreOptions): AsyncGenerator<readonly Piece[]> {
   const windows = mapInOrder(windowsOf(tree), WINDOWS_AHEAD, (window) => piecesOf(tree, window, options));
   for await (const pieces of windows) yield* groupsOf(pieces);
 }
 
-async function writeWindow(
+/** Groups of one window follow those of the one before without a pause. */
+async function writeGroups(
   packs: PackReader,
-  tree: IndexTree,
   key: VaultKey,
-  window: readonly LeafRef[],
+  groups: Iterable<readonly Piece[]> | AsyncIterable<readonly Piece[]>,
   sink: Pick<DiskSink, "write">,
   options: RestoreOptions,
 ): Promise<number> {
@@ -113,7 +105,7 @@ async function writeWindow(
     const groupBytes = await restoreGroup(packs, key, group, sink, options);
     writtenBytes += groupBytes;
   };
-  await pMap(groupsOf(await piecesOf(tree, window, options)), restore, { concurrency: READS_AT_ONCE });
+  await pMap(groups, restore, { concurrency: READS_AT_ONCE });
   return writtenBytes;
 }
 
