@@ -24,10 +24,12 @@ const DISKS_AT_ONCE = 8;
 export async function openDisks(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<JobBody> {
   const { snapshotDisks, pointId } = backupOf(job);
   const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
-  const bases = openBases(deps, await basesOf(deps, ref, job, held?.body));
+  const bases = await basesOf(deps, ref, job, held?.body);
   const open = async (disk: SnapshotDiskRef) => (await deps.snapshots.open(disk)).sizeBytes;
-  const sizes = await pMap(ownDisks(job), open, { concurrency: DISKS_AT_ONCE });
-  await bases;
+  const [sizes] = await Promise.all([
+    pMap(ownDisks(job), open, { concurrency: DISKS_AT_ONCE }),
+    openBases(deps, bases),
+  ]);
   const measured = snapshotDisks.map((disk, at) => ({ ...disk, sizeBytes: sizes[at] ?? disk.sizeBytes }));
   if (measured.every(({ sizeBytes }, at) => sizeBytes === snapshotDisks[at]?.sizeBytes)) return job;
   await changeRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, pointId), (point) => ({
