@@ -110,6 +110,12 @@ export class PackWriter {
     return this.written;
   }
 
+  /** Instead of finishing: nothing more comes, and the memory of the open pack is for others. */
+  abandon(): void {
+    if (this.open) this.buffers.giveBack(this.open.buffer);
+    this.open = undefined;
+  }
+
   private startUpload(pack: OpenPack): void {
     this.open = undefined;
     const upload: Promise<void> = this.upload(pack)

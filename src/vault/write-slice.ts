@@ -128,9 +128,15 @@ class SliceWriter {
 
   async readAll(slice: number): Promise<void> {
     const limit = chunksInFlight(this.work.shape.chunkBytes);
-    for await (const prepared of mapInOrder(this.tasks(slice), limit, (task) => this.prepare(task))) {
-      await this.place(prepared);
-      if (prepared.task.isLastOfLeaf) await this.closeLeaf(prepared.task.leaf);
+    try {
+      for await (const prepared of mapInOrder(this.tasks(slice), limit, (task) => this.prepare(task))) {
+        await this.place(prepared);
+        if (prepared.task.isLastOfLeaf) await this.closeLeaf(prepared.task.leaf);
+      }
+    } catch (cause) {
+      // The buffers are shared by all transfers of a process, and would be missing for good.
+      this.data.abandon();
+      throw cause;
     }
   }
 

@@ -7,8 +7,10 @@ import { parseItemId } from "../../../src/vault/format/names.ts";
 import { MAX_PACK_BYTES } from "../../../src/vault/format/pack.ts";
 import { PackCounts } from "../../../src/vault/format/pack-counts.ts";
 import { IndexTree } from "../../../src/vault/index-tree.ts";
+import { PackBuffers } from "../../../src/vault/pack-writer.ts";
 import { readPointPacks } from "../../../src/vault/points.ts";
 import { countRestoreSlices, restoreDisk, restoreSlice } from "../../../src/vault/restore-disk.ts";
+import { newTransferId, openTransfer } from "../../../src/vault/transfer.ts";
 import { MemoryDisk, MemorySink } from "../../support/memory-disk.ts";
 import { CHUNK, KiB, pointOf, TestVault, VM } from "../../support/vault-fixture.ts";
 
@@ -222,6 +224,29 @@ describe("A backup", () => {
     expect(vault.state.names("pins/")).toEqual([]);
     const manifest = await vault.backUp(disk.snapshot());
     expect((await vault.restore(manifest)).equals(disk.bytes)).toBe(true);
+  });
+
+  it("has its share of the packs' memory again after an attempt that failed in the middle", async () => {
+    const world = await TestVault.create();
+    const disk = new MemoryDisk(8 * CHUNK);
+    disk.fill(0, 8 * CHUNK, 3);
+    const source = disk.snapshot();
+    const packBuffers = new PackBuffers(1);
+    let isFailing = true;
+    const read = source.read.bind(source);
+    source.read = async (range) => {
+      if (isFailing && range.offset >= 4 * CHUNK)
+        throw new HoldfastFailure("unavailable", "Away", "The source is away");
+      return read(range);
+    };
+    const disks = [{ source, name: "os", lun: -1 }];
+    const open = await openTransfer(world.vault, { item: VM, disks, packBuffers }, newTransferId(world.vault));
+    await open.planDisk(0);
+    await expect(open.writeSlice(0, 0)).rejects.toMatchObject({ code: "Away" });
+    isFailing = false;
+    await open.writeSlice(0, 0);
+    await open.sealDisk(0);
+    expect(await world.restore(await open.commit())).toEqual(disk.bytes);
   });
 
   it("refuses to commit when a pack is not what was sent", async () => {
