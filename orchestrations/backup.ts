@@ -22,40 +22,48 @@ import {
   type StepFailure,
   type StepOutcome,
   TRANSFER_DISK,
+  type TransferBeginning,
 } from "./contracts.ts";
 import { runDisks } from "./run-disks.ts";
-import { attempt, call, failureOf, lookUntil, type Steps } from "./steps.ts";
+import { attempt, call, failureOf, lookUntil, type Steps, wait } from "./steps.ts";
 
 const SNAPSHOT_PATIENCE_MS = 12 * 3_600_000;
 const CLEAN_UP_PATIENCE_MS = 3_600_000;
 
-type PhaseEnd = StepOutcome<DiskEnd>;
+/** A place among the transfers: the first look is at once, the next ones are rare, for hundreds may be waiting. */
+const FIRST_TURN_MS = 15_000;
+const LONGEST_TURN_MS = 60_000;
+/** About an hour, and some 500 events. */
+const LOOKS_FOR_TURN = 60;
+
+/** "later": the orchestration goes on as new, to wait on. */
+type PhaseEnd = StepOutcome<DiskEnd | { readonly state: "later" }>;
+type PhaseVerdict = "done" | "given up" | "later";
 
 export function* backup(context: OrchestrationContext): Steps<void> {
   const job = context.df.getInput() as JobRef;
   const { isOver } = yield* call(context, OPEN_JOB, job);
   if (isOver) return;
-  if (yield* runPhase(context, job, "snapshot", takeSnapshot)) {
-    yield* runPhase(context, job, "transfer", transfer);
+  if ((yield* runPhase(context, job, "snapshot", takeSnapshot)) === "done") {
+    if ((yield* runPhase(context, job, "transfer", transfer)) === "later") return context.df.continueAsNew(job);
     yield* lookUntil(context, () => call(context, END_TRANSFER, job), isSettled, CLEAN_UP_PATIENCE_MS);
   }
   yield* call(context, CLOSE_JOB, job);
 }
 
-/** Whether the phase came to its good end. */
 function* runPhase(
   context: OrchestrationContext,
   job: JobRef,
   phase: Phase,
   steps: (context: OrchestrationContext, job: JobRef) => Steps<PhaseEnd>,
-): Steps<boolean> {
+): Steps<PhaseVerdict> {
   const claim = yield* attempt(call(context, CLAIM_PHASE, { ...job, phase }));
-  if ("state" in claim && claim.state === "done") return true;
+  if ("state" in claim && claim.state === "done") return "done";
   const isGranted = "state" in claim && claim.state === "granted";
   const end = isGranted ? yield* attempt(steps(context, job)) : { failure: failureOf(claim) };
-  if (end.failure === undefined && "state" in end && end.state === "done") return true;
+  if (end.failure === undefined && "state" in end && end.state !== "cancelled") return end.state;
   yield* giveUp(context, job, phase, end.failure);
-  return false;
+  return "given up";
 }
 
 function* takeSnapshot(context: OrchestrationContext, job: JobRef): Steps<PhaseEnd> {
@@ -71,12 +79,23 @@ function* takeSnapshot(context: OrchestrationContext, job: JobRef): Steps<PhaseE
 }
 
 function* transfer(context: OrchestrationContext, job: JobRef): Steps<PhaseEnd> {
-  const begun = yield* call(context, BEGIN_TRANSFER, job);
+  const begun = yield* beginInTurn(context, job);
   if (begun.failure) return begun;
+  if (begun.state !== "begun") return { state: begun.state === "busy" ? "later" : "cancelled" };
   const end = yield* runDisks(context, TRANSFER_DISK, job, begun.diskCount);
   if (end.failure !== undefined || end.state === "cancelled") return end;
   const committed = yield* call(context, COMMIT_TRANSFER, job);
   return committed.failure ? committed : { state: "done" };
+}
+
+function* beginInTurn(context: OrchestrationContext, job: JobRef): Steps<StepOutcome<TransferBeginning>> {
+  let waitMs = FIRST_TURN_MS;
+  for (let look = 1; ; look++) {
+    const begun = yield* call(context, BEGIN_TRANSFER, job);
+    if (begun.failure || begun.state !== "busy" || look === LOOKS_FOR_TURN) return begun;
+    yield* wait(context, waitMs);
+    waitMs = Math.min(LONGEST_TURN_MS, 2 * waitMs);
+  }
 }
 
 function* giveUp(

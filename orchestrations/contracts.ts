@@ -94,9 +94,11 @@ export const CHECK_SNAPSHOT: ActivityContract<
 > = { name: "check-snapshot-v1" };
 /** The recovery point exists in the snapshot tier from here on, and the snapshot phase is free. */
 export const ADD_POINT: ActivityContract<JobRef, StepOutcome> = { name: "add-point-v1" };
-export const BEGIN_TRANSFER: ActivityContract<JobRef, StepOutcome<{ readonly diskCount: number }>> = {
-  name: "begin-transfer-v1",
-};
+/** "busy": as many transfers as there are places for are under way; ask again later. */
+export type TransferBeginning =
+  | { readonly state: "begun"; readonly diskCount: number }
+  | { readonly state: "busy" | "cancelled" };
+export const BEGIN_TRANSFER: ActivityContract<JobRef, StepOutcome<TransferBeginning>> = { name: "begin-transfer-v1" };
 export const PLAN_DISK: ActivityContract<DiskStep, StepOutcome<{ readonly sliceCount: number }>> = {
   name: "plan-disk-v1",
 };

@@ -20,6 +20,7 @@ import { openTableStore } from "./azure/table-store.ts";
 import { openContainers } from "./azure/vault-containers.ts";
 import { webKeySets } from "./azure/web-key-sets.ts";
 import type { Archives } from "./control/control-deps.ts";
+import { rememberRows } from "./control/rows/remembered-rows.ts";
 import type { VaultBody } from "./control/rows/vault-row.ts";
 import { openKeyFile } from "./files/key-file.ts";
 import type { Clock, Random } from "./ports/clock.ts";
@@ -58,7 +59,9 @@ function createService(deployment: Deployment): Service {
   const access = new DiskAccess(arm);
   const state = deployment.HOLDFAST_STATE_ACCOUNT;
   const common = {
-    tables: openTableStore(/^https?:/.test(state) ? { tableEndpoint: state, credential } : { connectionString: state }),
+    tables: rememberRows(
+      openTableStore(/^https?:/.test(state) ? { tableEndpoint: state, credential } : { connectionString: state }),
+    ),
     machines: azureMachines(arm),
     snapshots: azureSnapshots(arm, access),
     targets: azureTargetDisks(arm, access),

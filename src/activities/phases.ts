@@ -2,7 +2,7 @@
 
 import type { JobRef, Phase, StepFailure } from "../../orchestrations/contracts.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
-import { changeJob, hasSubTaskEnded, moveSubTask, readJob } from "../control/job-changes.ts";
+import { hasSubTaskEnded, moveSubTask, readJob } from "../control/job-changes.ts";
 import { claimPhase as claim } from "../control/phases.ts";
 import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
@@ -38,8 +38,7 @@ export async function claimPhase(
     const { code, message } = hasBegun ? phaseLost(phase) : backupInProgress(job.machineName, claimed.holder as JobId);
     return { state: "refused", failure: { code, message } };
   }
-  await changeJob(deps, ref, (body) => withFence(body, phase, claimed.fence));
-  await moveSubTask(deps, ref, task, "start");
+  await moveSubTask(deps, ref, task, "start", (body) => withFence(body, phase, claimed.fence));
   // After the claim: who removes an item flags it first and looks for claims afterwards, so that one of the two sees the other.
   const item = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
   if (item && item.body.deletedAt === null) return { state: "granted" };
@@ -61,8 +60,7 @@ function isCompleted(job: JobBody, name: SubTaskName): boolean {
   return job.tasks.some((task) => task.name === name && task.status === "Completed");
 }
 
-function withFence(job: JobBody, phase: Phase, fence: number): Partial<JobBody> | undefined {
-  const { backup } = job;
-  if (!backup || backup.fences[phase] === fence) return undefined;
+function withFence(job: JobBody, phase: Phase, fence: number): Pick<JobBody, "backup"> {
+  const backup = backupOf(job);
   return { backup: { ...backup, fences: { ...backup.fences, [phase]: fence } } };
 }

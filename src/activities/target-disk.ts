@@ -7,6 +7,7 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { changeJob, readJob } from "../control/job-changes.ts";
 import type { JobBody, RestoreWork } from "../control/rows/job-row.ts";
+import { inSlot } from "../control/slots.ts";
 import type { NewDisk } from "../ports/target-disks.ts";
 import type { Manifest, ManifestDisk } from "../vault/format/manifest.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
@@ -17,7 +18,6 @@ import { readItem, readVault } from "./backup-work.ts";
 import { asOutcome } from "./outcome.ts";
 import { changeProgress } from "./progress.ts";
 import { isGivenUp, readPointOf, restoreOf } from "./restore.ts";
-import { inSlot } from "./slots.ts";
 
 /** Of a dense disk; of a sparse one progress comes in leaps. */
 const RESTORE_SLICE_BYTES = 512 * 2 ** 20;
@@ -120,19 +120,19 @@ export function restoreSlice(deps: ControlDeps, step: SliceStep): Promise<StepOu
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
     if (isGivenUp(job)) return { state: "cancelled" };
-    const { vault, manifest, source } = await openSource(deps, ref, job, disk);
-    const writtenBytes = await inSlot(deps, step, async () => {
+    const totalBytes = await inSlot(deps, "slices", { ...ref, part: `${disk}/${slice}` }, async () => {
+      const { vault, manifest, source } = await openSource(deps, ref, job, disk);
       const { targetDiskId } = diskOf(job, disk);
       // An execution that nobody waits for any more may have been faster: only a disk that is whole is ever ready.
-      if ((await deps.targets.read(targetDiskId))?.state === "ready") return 0;
+      if ((await deps.targets.read(targetDiskId))?.state === "ready") return source.sizeBytes;
       const sink = await deps.targets.openForWriting(targetDiskId);
-      const written = await restoreVaultSlice(vault, manifest, source, slice, sink);
+      await restoreVaultSlice(vault, manifest, source, slice, sink);
       await sink.finish();
-      return written;
+      return source.sizeBytes;
     });
-    if (writtenBytes === undefined) return { state: "busy" };
-    const doneBytes = Math.min(source.sizeBytes, (slice + 1) * RESTORE_SLICE_BYTES);
-    await changeProgress(deps, ref, disk, { doneBytes, totalBytes: source.sizeBytes });
+    if (totalBytes === undefined) return { state: "busy" };
+    const doneBytes = Math.min(totalBytes, (slice + 1) * RESTORE_SLICE_BYTES);
+    await changeProgress(deps, ref, disk, { doneBytes, totalBytes });
     return { state: "done" };
   });
 }

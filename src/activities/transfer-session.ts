@@ -5,7 +5,6 @@ import type { JobRef } from "../../orchestrations/contracts.ts";
 import { assert } from "../base/assert.ts";
 import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
-import { readJob } from "../control/job-changes.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
 import { readRow } from "../control/rows/row-kind.ts";
 import { CAPTURE_ROWS, capturePlace } from "../control/rows/work-rows.ts";
@@ -30,7 +29,7 @@ export interface TransferSession {
   readonly open: OpenTransfer;
 }
 
-/** The plan of a full 32 TiB disk takes 10 MiB. */
+/** The plan of a full 32 TiB disk takes 10 MiB. As many as two slices' places let be under way (LIMITS). */
 const MAX_SESSIONS = 8;
 
 /** Of 32 MiB each, for all slices that this process works on: the largest part of its memory. While one slice uploads, another reads. */
@@ -57,11 +56,13 @@ export class TransferSessions {
   }
 }
 
-export async function openSession(deps: ActivityDeps, ref: JobRef): Promise<TransferSession> {
-  const job = await readJob(deps, ref);
-  const point = await pointOfJob(deps, ref, job);
-  if (!point) throw new HoldfastFailure("corrupt", "HoldfastJobIncomplete", `Job ${ref.job} has begun no transfer`);
-  return deps.sessions.get(point.transfer, async () => {
+export async function openSession(deps: ActivityDeps, ref: JobRef, job: JobBody): Promise<TransferSession> {
+  const { transfer } = backupOf(job);
+  if (transfer === null)
+    throw new HoldfastFailure("corrupt", "HoldfastJobIncomplete", `Job ${ref.job} has begun no transfer`);
+  return deps.sessions.get(transfer, async () => {
+    const point = await pointOfJob(deps, ref, job);
+    assert(point, "a job that has begun a transfer names its point");
     const vault = await deps.archives.open(await readVault(deps, ref.vault));
     return { vault, open: await openTransfer(vault, await backupFor(deps, ref, job, point), point.transfer) };
   });

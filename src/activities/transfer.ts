@@ -1,7 +1,14 @@
 // The transfer of a backup into the vault's archive, as steps that each may run anywhere and more than once. The vault's own
 // protocol makes them safe (src/vault/points.ts): fragments are adopted, and commit and abandonment race on one name.
 
-import type { DiskStep, JobRef, SliceAnswer, SliceStep, StepOutcome } from "../../orchestrations/contracts.ts";
+import type {
+  DiskStep,
+  JobRef,
+  SliceAnswer,
+  SliceStep,
+  StepOutcome,
+  TransferBeginning,
+} from "../../orchestrations/contracts.ts";
 import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { moveSubTask, readJob } from "../control/job-changes.ts";
@@ -10,6 +17,7 @@ import { releaseSnapshots } from "../control/retention.ts";
 import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
 import { readRow } from "../control/rows/row-kind.ts";
+import { freeSlot, inSlot, type SlotHolder, takeSlot } from "../control/slots.ts";
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
@@ -19,20 +27,23 @@ import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
 import { changeProgress } from "./progress.ts";
 import { rememberRelative } from "./relatives.ts";
-import { inSlot } from "./slots.ts";
 import { endAccess, openDisks } from "./snapshot-access.ts";
 import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
 
 /** A point it wants to build on may be deleted at that moment; then the next attempt builds on another. */
 const MAX_BEGINNINGS = 3;
 
-export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<{ diskCount: number }>> {
+/** "busy": so many transfers are under way that another one would only wait, with access to its disks, for its slices' places. */
+export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<TransferBeginning>> {
   return asOutcome(async () => {
+    const { cancelRequestedAt } = await readJob(deps, ref);
+    if (cancelRequestedAt !== null) return { state: "cancelled" };
+    if (!(await takeSlot(deps, "transfers", transferOf(ref)))) return { state: "busy" };
     for (let beginning = 1; ; beginning++) {
       const job = await openDisks(deps, ref, await decideTransfer(deps, ref));
       try {
-        await openSession(deps, ref);
-        return { diskCount: backupOf(job).snapshotDisks.length };
+        await openSession(deps, ref, job);
+        return { state: "begun", diskCount: backupOf(job).snapshotDisks.length };
       } catch (cause) {
         const isOvertaken = cause instanceof HoldfastFailure && cause.code === "HoldfastPointDeleted";
         if (!isOvertaken || beginning === MAX_BEGINNINGS) throw cause;
@@ -41,6 +52,10 @@ export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutc
       }
     }
   });
+}
+
+function transferOf({ vault, job }: JobRef): SlotHolder {
+  return { vault, job, part: "transfer" };
 }
 
 /** The id of the attempt stands in the job's row before the vault sees it: who cleans up knows what to give up. */
@@ -54,7 +69,7 @@ async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> 
 
 export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {
   return asOutcome(async () => {
-    const { open } = await openSession(deps, ref);
+    const { open } = await openSession(deps, ref, await readJob(deps, ref));
     const { slices } = await open.planDisk(disk);
     const totalBytes = slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
     await changeProgress(deps, ref, disk, { doneBytes: 0, totalBytes });
@@ -67,8 +82,8 @@ export function writeSlice(deps: ActivityDeps, step: SliceStep): Promise<StepOut
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
     if (job.cancelRequestedAt !== null) return { state: "cancelled" };
-    const doneBytes = await inSlot(deps, step, async () => {
-      const { open } = await openSession(deps, ref);
+    const doneBytes = await inSlot(deps, "slices", { ...ref, part: `${disk}/${slice}` }, async () => {
+      const { open } = await openSession(deps, ref, job);
       return open.writeSlice(disk, slice);
     });
     if (doneBytes === undefined) return { state: "busy" };
@@ -79,7 +94,7 @@ export function writeSlice(deps: ActivityDeps, step: SliceStep): Promise<StepOut
 
 export function sealDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome> {
   return asOutcome(async () => {
-    const { open } = await openSession(deps, ref);
+    const { open } = await openSession(deps, ref, await readJob(deps, ref));
     await open.sealDisk(disk);
     return {};
   });
@@ -92,7 +107,7 @@ export function commitTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOut
     const standing = await committedManifest(deps, ref, job);
     if (standing) return mirrorCommit(deps, ref, standing);
     await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
-    const { open } = await openSession(deps, ref);
+    const { open } = await openSession(deps, ref, job);
     return mirrorCommit(deps, ref, await open.commit());
   });
 }
@@ -103,22 +118,24 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
   const storedBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.storedBytes, 0);
   const readBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.readBytes, 0);
   await recordArchive(deps, ref, job, { transfer: manifest.transfer, storedBytes });
-  await changeBackup(deps, ref, () => ({ transferredBytes: readBytes }));
   await rememberRelative(deps, ref, job, manifest.item);
-  const properties = { ...job.properties, "Backup Size": `${Math.ceil(readBytes / 2 ** 20)} MB` };
-  await moveSubTask(deps, ref, SUB_TASK_OF.transfer, "complete", { properties });
+  await moveSubTask(deps, ref, SUB_TASK_OF.transfer, "complete", (row) => ({
+    properties: { ...row.properties, "Backup Size": `${Math.ceil(readBytes / 2 ** 20)} MB` },
+    backup: { ...backupOf(row), transferredBytes: readBytes },
+  }));
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
   await releaseTransfer(vault, { item: manifest.item, transfer: manifest.transfer });
   return {};
 }
 
-/** Access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
+/** Access to the snapshot's disks ends, place and phase are free, and what no later backup needs goes. */
 export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
   const { transfer } = backupOf(job);
   if (transfer !== null) deps.sessions.forget(transfer);
   const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
   if (transfer !== null) await endAccess(deps, ref, job, held?.body);
+  await freeSlot(deps, "transfers", transferOf(ref));
   await freePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
   // A lock, or a platform that is not to be had, must not keep the job from ending: the next retention pass tries again.
   if (held) await releaseSnapshots(deps, ref.vault, held.body).catch(unlessBug);

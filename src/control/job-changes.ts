@@ -35,16 +35,19 @@ export function changeJob(
   });
 }
 
+type SubTaskNews = Partial<Pick<JobBody, "failure" | "backup" | "restore" | "properties" | "progress">>;
+
 /** Moves a sub-task, and whatever is closed with it. One that has ended stays as it ended: late and repeated steps say no more. */
 export function moveSubTask(
   deps: JobDeps,
   name: JobName,
   task: SubTaskName,
   event: SubTaskEvent,
-  more: Partial<Pick<JobBody, "failure" | "backup" | "restore" | "properties" | "progress">> = {},
+  news: SubTaskNews | ((job: JobBody) => SubTaskNews) = {},
 ): Promise<JobBody> {
   return changeJob(deps, name, (job) => {
     if (hasSubTaskEnded(job, task)) return undefined;
+    const more = typeof news === "function" ? news(job) : news;
     const tasks = movedTasks(job.tasks, task, event, deps.clock.now().toISOString(), more.failure ?? null);
     return { ...more, tasks, failure: more.failure ?? job.failure };
   });

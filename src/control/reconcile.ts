@@ -12,6 +12,7 @@ import { resumeRuns } from "./dispatch.ts";
 import { changeJob } from "./job-changes.ts";
 import { JOB_ROWS, type JobBody } from "./rows/job-row.ts";
 import { listRows } from "./rows/row-kind.ts";
+import { freeAbandonedSlots } from "./slots.ts";
 
 /** A job's row is written before its orchestration is started; whoever does that gets this long. */
 const START_GRACE_MS = 30_000;
@@ -20,10 +21,12 @@ const LOOK_BACK_MS = 30 * 24 * 3_600_000;
 const MAX_LIVES = 3;
 
 export function reconcileVaults(deps: ControlDeps): Promise<void> {
-  return forEachVault(deps, async ({ key }) => {
-    await reconcileJobs(deps, key);
-    await resumeRuns(deps, key);
-  });
+  const jobsAndRuns = () =>
+    forEachVault(deps, async ({ key }) => {
+      await reconcileJobs(deps, key);
+      await resumeRuns(deps, key);
+    });
+  return tryEach([jobsAndRuns, () => freeAbandonedSlots(deps)], (part) => part());
 }
 
 /** Answers how many jobs were started again. */

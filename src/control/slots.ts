@@ -1,61 +1,85 @@
-// Places for slices: so many in the whole hub, however many disks are being transferred, so that snapshots and control find
-// a worker at once. A place belongs to one slice of one job; it is free when that says so, or when the job is over.
+// Places for work that takes memory and time: so many slices at once in the whole hub, and so many transfers that are under
+// way, however many machines are due, so that snapshots and control find a worker at once. Who finds no place asks again
+// later, with little. A place is free when its holder says so; of jobs that are over, the reconciler frees it.
 
-import type { SliceStep } from "../../orchestrations/contracts.ts";
-import type { ControlDeps } from "../control/control-deps.ts";
-import { isOver } from "../control/phases.ts";
-import { type Held, insertRow, listRows, readRow, replaceRow } from "../control/rows/row-kind.ts";
-import { SLOT_ROWS, SLOTS, type SlotBody, slotPlace } from "../control/rows/work-rows.ts";
 import { LIMITS } from "../domain/limits.ts";
+import type { ControlDeps } from "./control-deps.ts";
+import { isOver } from "./phases.ts";
+import { type Held, insertRow, listRows, replaceRow } from "./rows/row-kind.ts";
+import { SLOT_ROWS, type SlotBody, type SlotKind, slotPlace } from "./rows/work-rows.ts";
+
+export interface SlotHolder {
+  readonly vault: string;
+  readonly job: string;
+  /** Of the job: what asks for places of its own. */
+  readonly part: string;
+}
+
+type SlotDeps = Pick<ControlDeps, "tables" | "clock" | "settings">;
 
 /** Runs `work` in a free place, or answers undefined when there is none. */
 export async function inSlot<Answer>(
-  deps: ControlDeps,
-  step: SliceStep,
+  deps: SlotDeps,
+  kind: SlotKind,
+  holder: SlotHolder,
   work: () => Promise<Answer>,
 ): Promise<Answer | undefined> {
-  const holder = `${step.vault}/${step.job}/${step.disk}/${step.slice}`;
-  const slot = await takeSlot(deps, step, holder);
-  if (slot === undefined) return undefined;
+  if (!(await takeSlot(deps, kind, holder))) return undefined;
   try {
     return await work();
   } finally {
-    await freeSlot(deps, slot, holder);
+    await freeSlot(deps, kind, holder);
   }
 }
 
-async function takeSlot(deps: ControlDeps, step: SliceStep, holder: string): Promise<number | undefined> {
-  const slots = await readSlots(deps);
-  // An execution that died in its place finds it again; taking a second one would keep the first until its job ends.
-  const own = slots.findIndex((held) => held?.body.holder === holder);
-  if (own >= 0) return own;
-  const now = deps.clock.now();
-  const body = { holder, vault: step.vault, job: step.job, since: now.toISOString() };
+/** Whether there was one. Asked again by the same holder: the same place, so that one that died finds its own again. */
+export async function takeSlot(deps: SlotDeps, kind: SlotKind, holder: SlotHolder): Promise<boolean> {
+  const slots = await readSlots(deps, kind);
+  const name = nameOf(holder);
+  if (slots.some((held) => held?.body.holder === name)) return true;
+  const { vault, job } = holder;
+  const body = { holder: name, vault, job, since: deps.clock.now().toISOString() };
   for (const [slot, held] of slots.entries()) {
-    if (!held) {
-      if (await insertRow(deps.tables, SLOT_ROWS, slotPlace(slot), body)) return slot;
-      continue;
-    }
-    const isFree = held.body.holder === null || (await isAbandoned(deps, held.body, now));
-    if (isFree && (await replaceRow(deps.tables, SLOT_ROWS, held, body))) return slot;
+    if (held && held.body.holder !== null) continue;
+    const isMine = held
+      ? await replaceRow(deps.tables, SLOT_ROWS, held, body)
+      : await insertRow(deps.tables, SLOT_ROWS, slotPlace(kind, slot), body);
+    if (isMine) return true;
   }
-  return undefined;
+  return false;
 }
 
-/** By number; undefined where there never was a row. */
-async function readSlots({ tables, settings }: ControlDeps): Promise<(Held<SlotBody> | undefined)[]> {
-  const slots = new Map<string, Held<SlotBody>>();
-  for await (const held of listRows(tables, SLOT_ROWS, SLOTS)) slots.set(held.key, held);
-  return Array.from({ length: settings.sliceSlots }, (_, slot) => slots.get(slotPlace(slot).key));
+/** All that it holds: two executions of one step, at the same time, may have taken two. */
+export async function freeSlot(deps: SlotDeps, kind: SlotKind, holder: SlotHolder): Promise<void> {
+  for (const held of await readSlots(deps, kind)) {
+    if (held?.body.holder === nameOf(holder)) await release(deps, held);
+  }
 }
 
 /** Never because of its age alone; but while a slice may still be at work, there is no need to ask. */
-async function isAbandoned(deps: ControlDeps, { vault, job, since }: SlotBody, now: Date): Promise<boolean> {
-  return now.getTime() - Date.parse(since) > LIMITS.sliceRunMs && (await isOver(deps, vault, job));
+export async function freeAbandonedSlots(deps: SlotDeps & Pick<ControlDeps, "workflow">): Promise<void> {
+  const nowMs = deps.clock.now().getTime();
+  for (const kind of ["slices", "transfers"] as const) {
+    for (const held of await readSlots(deps, kind)) {
+      if (!held || held.body.holder === null || nowMs - Date.parse(held.body.since) <= LIMITS.sliceRunMs) continue;
+      if (await isOver(deps, held.body.vault, held.body.job)) await release(deps, held);
+    }
+  }
 }
 
-async function freeSlot(deps: ControlDeps, slot: number, holder: string): Promise<void> {
-  const held = await readRow(deps.tables, SLOT_ROWS, slotPlace(slot));
-  if (held?.body.holder !== holder) return;
+/** Not when it has gone over to somebody else since it was read. */
+async function release(deps: SlotDeps, held: Held<SlotBody>): Promise<void> {
   await replaceRow(deps.tables, SLOT_ROWS, held, { ...held.body, holder: null });
+}
+
+/** By number; undefined where there never was a row. */
+async function readSlots({ tables, settings }: SlotDeps, kind: SlotKind): Promise<(Held<SlotBody> | undefined)[]> {
+  const count = kind === "slices" ? settings.sliceSlots : settings.sliceSlots * LIMITS.transfersPerSliceSlot;
+  const slots = new Map<string, Held<SlotBody>>();
+  for await (const held of listRows(tables, SLOT_ROWS, kind)) slots.set(held.key, held);
+  return Array.from({ length: count }, (_, slot) => slots.get(slotPlace(kind, slot).key));
+}
+
+function nameOf({ vault, job, part }: SlotHolder): string {
+  return `${vault}/${job}/${part}`;
 }

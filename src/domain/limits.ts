@@ -16,6 +16,8 @@ export const LIMITS = {
   sliceMemoryBytes: 128 * MIB,
   /** With two slices, the heap of the runtime and what it has not collected yet. */
   processMemoryBytes: 400 * MIB,
+  /** Transfers under way: enough that each slice's place is always in use, and few enough that what is known of each stays in memory. */
+  transfersPerSliceSlot: 4,
   /** What is lost when an instance dies; and far below every host's limit for one invocation. */
   sliceRunMs: 60_000,
   /** What a slice reads at most. At 5 MB/s, slow for a disk behind a SAS, that is still within its time. */
@@ -28,8 +30,11 @@ export const LIMITS = {
   snapshotStartMs: 60_000,
   /** How far ahead the dispatcher expands: one tick of its timer, and half of one for a late tick. */
   dispatchAheadMs: 90_000,
-  /** How many backups one policy run starts at a time: one activity each, well below the payload bound. */
-  startsPerBatch: 100,
+  /**
+   * How many backups one policy run starts at a time. The next batch queues behind what these have begun: with small ones,
+   * the last machines' snapshots would wait for the first ones' transfers.
+   */
+  startsPerBatch: 500,
   /** A restore point collection takes 200 points at most; before that, backups continue in the next group. */
   pointsPerCollection: 200,
   /** A SAS lives this long, and is asked for anew before it ends: long enough for a slice, short enough to be stolen for little. */

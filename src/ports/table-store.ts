@@ -24,6 +24,12 @@ export interface TableStore {
 
   read(table: string, partition: string, key: string): Promise<StoredRow | undefined>;
 
+  /**
+   * What was seen of the row last, without asking the store; it may be out of date. Good to try a `replace` from, whose etag
+   * then says so; never good to decide by.
+   */
+  recall?(table: string, partition: string, key: string): StoredRow | undefined;
+
   /** Rows of one partition in ascending order of their keys, page by page. Never touches another partition. */
   list(table: string, partition: string, options?: ListOptions): AsyncIterable<readonly StoredRow[]>;
 

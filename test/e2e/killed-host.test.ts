@@ -16,7 +16,7 @@ import { JOB_ROWS, type JobBody } from "../../src/control/rows/job-row.ts";
 import { POINT_ROWS, type PointBody, pointsPartition } from "../../src/control/rows/point-row.ts";
 import { listRows, type RowKind } from "../../src/control/rows/row-kind.ts";
 import { VAULT_ROWS, vaultKeyOf } from "../../src/control/rows/vault-row.ts";
-import { PHASE_ROWS, SLOT_ROWS, SLOTS } from "../../src/control/rows/work-rows.ts";
+import { PHASE_ROWS, SLOT_ROWS } from "../../src/control/rows/work-rows.ts";
 import { statusOfJob } from "../../src/domain/job.ts";
 import { PINS_PREFIX } from "../../src/vault/format/names.ts";
 import { KilledHost, SUBSCRIPTION } from "../support/killed-host.ts";
@@ -183,7 +183,8 @@ async function expectNothingLeft(lost: readonly KnownPoint[]): Promise<void> {
     const phases = await rowsOf(PHASE_ROWS, `${VAULT_KEY}/${name.toLowerCase()}`);
     expect(phases.map(({ holder }) => holder)).toEqual(phases.map(() => null));
   }
-  expect((await rowsOf(SLOT_ROWS, SLOTS)).filter(({ holder }) => holder !== null)).toEqual([]);
+  for (const kind of ["slices", "transfers"])
+    expect((await rowsOf(SLOT_ROWS, kind)).filter(({ holder }) => holder !== null)).toEqual([]);
   await expectNothingInAzure(all, lost);
   const [vault] = await rowsOf(VAULT_ROWS, SUBSCRIPTION);
   const accounts = JSON.parse(world.settings.HOLDFAST_VAULT_ACCOUNTS ?? "");

@@ -98,12 +98,35 @@ describe("The history of a backup", () => {
     expectWithin(await measure(contracts.BACKUP.name, JOB, script));
   });
 
+  it("is one execution more for each hour that a place among the transfers is waited for, also when each look takes two attempts", async () => {
+    let claims = 0;
+    const script = {
+      ...steps,
+      [contracts.CLAIM_PHASE.name]: () => ({ state: claims++ > 1 && claims % 2 === 1 ? "done" : "granted" }),
+      [contracts.CHECK_SNAPSHOT.name]: () => ({ state: "done" }),
+      [contracts.ADD_POINT.name]: () => ({}),
+      [contracts.BEGIN_TRANSFER.name]: (_input: object, call: number) => {
+        if (call % 2 === 0) throw new Error("once more");
+        return call < 700 ? { state: "busy" } : { state: "begun", diskCount: 1 };
+      },
+      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
+      [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
+      [contracts.COMMIT_TRANSFER.name]: () => ({}),
+      [contracts.END_TRANSFER.name]: () => ({ state: "done" }),
+      ...seal,
+    };
+    const measured = await measure(contracts.BACKUP.name, JOB, script);
+    expectWithin(measured);
+    // Six of the backup, and the disk's.
+    expect(measured.executions).toBe(7);
+  });
+
   it("has room for a machine of 64 disks", async () => {
     const script = {
       ...steps,
       [contracts.CHECK_SNAPSHOT.name]: () => ({ state: "done" }),
       [contracts.ADD_POINT.name]: () => ({}),
-      [contracts.BEGIN_TRANSFER.name]: () => ({ diskCount: 64 }),
+      [contracts.BEGIN_TRANSFER.name]: () => ({ state: "begun", diskCount: 64 }),
       [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
       [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
       [contracts.COMMIT_TRANSFER.name]: () => ({}),

@@ -30,7 +30,8 @@ const GOOD: Script = {
   [contracts.BEGIN_SNAPSHOT.name]: (_input, call) => (call === 0 ? { retryAfterMs: 30_000 } : {}),
   [contracts.CHECK_SNAPSHOT.name]: (_input, call) => ({ state: call < 4 ? "pending" : "done" }),
   [contracts.ADD_POINT.name]: () => ({}),
-  [contracts.BEGIN_TRANSFER.name]: () => ({ diskCount: 3 }),
+  [contracts.BEGIN_TRANSFER.name]: (_input, call) =>
+    call === 0 ? { state: "busy" } : { state: "begun", diskCount: 3 },
   [contracts.PLAN_DISK.name]: ({ disk }) => ({ sliceCount: disk === 0 ? 5 : 1 }),
   [contracts.WRITE_SLICE.name]: ({ slice }, call) => ({ state: slice === 1 && call < 3 ? "busy" : "done" }),
   [contracts.SEAL_DISK.name]: () => ({}),

@@ -10,11 +10,13 @@ import { azureMachines } from "../../src/azure/azure-machines.ts";
 import { azureSnapshots } from "../../src/azure/azure-snapshots.ts";
 import { azureTargetDisks } from "../../src/azure/azure-target-disks.ts";
 import { DiskAccess } from "../../src/azure/disk-access.ts";
-import { reconcileJobs } from "../../src/control/reconcile.ts";
+import type { ServiceSettings } from "../../src/control/control-deps.ts";
+import { reconcileVaults } from "../../src/control/reconcile.ts";
 import { ITEM_ROWS, type ItemBody, itemPlace } from "../../src/control/rows/item-row.ts";
 import { JOB_ROWS, type JobBody, jobPlace } from "../../src/control/rows/job-row.ts";
 import { POINT_ROWS, type PointBody, pointsPartition } from "../../src/control/rows/point-row.ts";
 import { newPolicy, POLICY_ROWS, policyPlace } from "../../src/control/rows/policy-row.ts";
+import { rememberRows } from "../../src/control/rows/remembered-rows.ts";
 import { changeRow, insertRow, listRows, readRow } from "../../src/control/rows/row-kind.ts";
 import { VAULT_ROWS, vaultPlace } from "../../src/control/rows/vault-row.ts";
 import type { Policy } from "../../src/domain/policy.ts";
@@ -42,6 +44,7 @@ let services = 0;
 export interface ServiceOptions {
   readonly policy?: Policy;
   readonly chunkBytes?: number;
+  readonly settings?: Partial<ServiceSettings>;
 }
 
 interface Process {
@@ -60,6 +63,7 @@ export class TestService {
   crashes = 0;
   private atWork = 0;
   private answered = 0;
+  private readonly settings: Partial<ServiceSettings>;
   private readonly connectCloud: () => CloudPorts;
   private readonly activities: Record<string, (input: never) => unknown> = {};
   /** Services that share an Azure must not name their jobs alike. */
@@ -68,8 +72,9 @@ export class TestService {
   private process: Process | undefined;
   private death: Promise<void> = Promise.resolve();
 
-  private constructor(connectCloud: () => CloudPorts, { chunkBytes }: ServiceOptions) {
+  private constructor(connectCloud: () => CloudPorts, { chunkBytes, settings = {} }: ServiceOptions) {
     this.connectCloud = connectCloud;
+    this.settings = settings;
     this.archive = new TestArchives(() => this.now(), chunkBytes);
   }
 
@@ -201,7 +206,7 @@ export class TestService {
         if (this.now().getTime() < reconcileAtMs) return reconcileAtMs;
         reconcileAtMs = this.now().getTime() + RECONCILE_MS;
         // A tick that fails is followed by the next.
-        await this.whileAlive(() => reconcileJobs(this.deps, VAULT)).catch(() => 0);
+        await this.whileAlive(() => reconcileVaults(this.deps)).catch(() => 0);
         return this.now().getTime();
       },
     );
@@ -264,7 +269,7 @@ export class TestService {
     };
     const { machines, snapshots, targets } = this.connectCloud();
     const deps: ActivityDeps = {
-      tables: behind(gate, "tables", this.tables),
+      tables: rememberRows(behind(gate, "tables", this.tables)),
       machines: behind(gate, "machines", machines),
       snapshots: behind(gate, "snapshots", snapshots),
       targets: behind(gate, "targets", targets),
@@ -273,7 +278,7 @@ export class TestService {
       workflow: behind(gate, "workflow", this.workflow()),
       clock: { now: () => this.now() },
       random: this.random,
-      settings: SETTINGS,
+      settings: { ...SETTINGS, ...this.settings },
       sessions: new TransferSessions(),
     };
     const process: Process = { deps, isDead: false, died: () => {}, bury };

@@ -93,7 +93,7 @@ export async function removeHeldRow<Body>(
 }
 
 /**
- * Changes a row by compare-and-swap, reading it again after each lost race. `change` sees the present body and answers the
+ * Changes a row by compare-and-swap, from what was last seen of it, and reading it again after each lost race. `change` sees the present body and answers the
  * next one, or undefined to leave it as it is; it may be called several times. Answers the body that stands then.
  */
 export async function changeRow<Body>(
@@ -102,6 +102,8 @@ export async function changeRow<Body>(
   place: Place,
   change: (body: Body) => Body | undefined,
 ): Promise<Body> {
+  const changed = await changeRecalled(tables, kind, place, change);
+  if (changed !== undefined) return changed;
   for (let swap = 0; swap < MAX_SWAPS; swap++) {
     const held = await readRow(tables, kind, place);
     if (!held) throw new HoldfastFailure("not-found", "HoldfastRowNotFound", `There is no ${kind.noun} ${place.key}`);
@@ -112,6 +114,26 @@ export async function changeRow<Body>(
   throw new HoldfastFailure("unavailable", "HoldfastRowContended", `The ${kind.noun} ${place.key} changes too often`, {
     hint: "Try again.",
   });
+}
+
+/** Undefined when nothing came of it: that it was seen says nothing of what the row is now, unless the swap succeeds. */
+async function changeRecalled<Body>(
+  tables: TableStore,
+  kind: RowKind<Body>,
+  { partition, key }: Place,
+  change: (body: Body) => Body | undefined,
+): Promise<Body | undefined> {
+  const seen = tables.recall?.(kind.table, partition, key);
+  if (!seen) return undefined;
+  const held = parse(kind, seen);
+  let next: Body | undefined;
+  try {
+    next = change(held.body);
+  } catch {
+    // What cannot be done to the row as it was may be right for the row as it is; if not, it is thrown there.
+    return undefined;
+  }
+  return next !== undefined && (await replaceRow(tables, kind, held, next)) ? next : undefined;
 }
 
 export async function* listRows<Body>(

@@ -15,12 +15,15 @@ export const phasePlace = (vault: VaultKey, item: string, name: "snapshot" | "tr
   key: name,
 });
 
-// Places for slices, hub-wide: one row for each place, so that transfers never take all of the workers.
+// Places for slices and for transfers, hub-wide: one row for each place, so that transfers never take all of the workers.
 const slot = z.object({ holder: z.string().nullable(), vault: z.string(), job: z.string(), since: instant });
 export type SlotBody = z.infer<typeof slot>;
 export const SLOT_ROWS: RowKind<SlotBody> = { table: "slots", schema: slot, noun: "slot" };
-export const SLOTS = "slices";
-export const slotPlace = (number: number): Place => ({ partition: SLOTS, key: String(number).padStart(3, "0") });
+export type SlotKind = "slices" | "transfers";
+export const slotPlace = (kind: SlotKind, number: number): Place => ({
+  partition: kind,
+  key: String(number).padStart(3, "0"),
+});
 
 // A policy's run at an instant. Inserted before the run is started, and the reason why it happens once.
 const occurrence = z.object({

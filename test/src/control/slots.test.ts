@@ -1,11 +1,13 @@
 // Places for slices: so many at once and no more, none lost to an execution that died.
 
 import { expect, it } from "vitest";
-import { inSlot } from "../../../src/activities/slots.ts";
 import type { ControlDeps } from "../../../src/control/control-deps.ts";
+import { freeAbandonedSlots, freeSlot, inSlot, takeSlot } from "../../../src/control/slots.ts";
+import { LIMITS } from "../../../src/domain/limits.ts";
 import { MemoryTableStore } from "../../support/memory-table-store.ts";
 
-const step = (slice: number) => ({ vault: "sub/vault1", job: "job-1", disk: 0, slice });
+const slice = (number: number) => ({ vault: "sub/vault1", job: "job-1", part: `0/${number}` });
+const transfer = (number: number) => ({ vault: "sub/vault1", job: `job-${number}`, part: "transfer" });
 
 function world(sliceSlots: number) {
   const tables = new MemoryTableStore();
@@ -30,9 +32,9 @@ function world(sliceSlots: number) {
 }
 
 /** Takes its place, and is never heard of again. */
-const die = (deps: ControlDeps, slice: number) =>
+const die = (deps: ControlDeps, number: number) =>
   new Promise<void>((resolve) => {
-    void inSlot(deps, step(slice), () => {
+    void inSlot(deps, "slices", slice(number), () => {
       resolve();
       return new Promise(() => {});
     });
@@ -42,7 +44,7 @@ it("lets so many slices work at once, and tells the next one to come again", asy
   const { deps, holders } = world(2);
   await die(deps, 0);
   await die(deps, 1);
-  expect(await inSlot(deps, step(2), async () => "worked")).toBeUndefined();
+  expect(await inSlot(deps, "slices", slice(2), async () => "worked")).toBeUndefined();
   expect(holders()).toHaveLength(2);
 });
 
@@ -51,7 +53,8 @@ it("gives a slice that died its own place again, also when a lower one is free b
   let leave = (): void => {};
   const first = inSlot(
     deps,
-    step(0),
+    "slices",
+    slice(0),
     () =>
       new Promise<void>((resolve) => {
         leave = resolve;
@@ -61,15 +64,38 @@ it("gives a slice that died its own place again, also when a lower one is free b
   await die(deps, 1);
   leave();
   await first;
-  expect(await inSlot(deps, step(1), async () => "worked")).toBe("worked");
+  expect(await inSlot(deps, "slices", slice(1), async () => "worked")).toBe("worked");
   expect(holders()).toEqual([null, null]);
 });
 
-it("takes a dead slice's place only when its job is over, and never for its age", async () => {
+it("frees a dead slice's place only when its job is over, and never for its age", async () => {
   const { deps, pass, end } = world(1);
   await die(deps, 0);
   pass(10 * 24 * 3_600_000);
-  expect(await inSlot(deps, step(1), async () => "worked")).toBeUndefined();
+  expect(await inSlot(deps, "slices", slice(1), async () => "worked")).toBeUndefined();
+  await freeAbandonedSlots(deps);
+  expect(await inSlot(deps, "slices", slice(1), async () => "worked")).toBeUndefined();
   end();
-  expect(await inSlot(deps, step(1), async () => "worked")).toBe("worked");
+  await freeAbandonedSlots(deps);
+  expect(await inSlot(deps, "slices", slice(1), async () => "worked")).toBe("worked");
+});
+
+it("lets several transfers for each slice be under way, each until it says that it is over", async () => {
+  const { deps } = world(2);
+  const places = 2 * LIMITS.transfersPerSliceSlot;
+  for (let number = 0; number < places; number++)
+    expect(await takeSlot(deps, "transfers", transfer(number))).toBe(true);
+  expect(await takeSlot(deps, "transfers", transfer(0))).toBe(true);
+  expect(await takeSlot(deps, "transfers", transfer(places))).toBe(false);
+  await freeSlot(deps, "transfers", transfer(0));
+  expect(await takeSlot(deps, "transfers", transfer(places))).toBe(true);
+  expect(await inSlot(deps, "slices", slice(0), async () => "worked")).toBe("worked");
+});
+
+it("gives a place to one of those that ask for it at once", async () => {
+  const { deps } = world(1);
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, (_, number) => takeSlot(deps, "transfers", transfer(number))),
+  );
+  expect(answers.filter((isTaken) => isTaken)).toHaveLength(LIMITS.transfersPerSliceSlot);
 });
