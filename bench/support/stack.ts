@@ -33,7 +33,9 @@ export interface Answer {
 export async function startStack(dataFolder: string, args: readonly string[]): Promise<Stack> {
   const port = FIRST_PORT + (process.pid % 1_000) * 10;
   const flags = ["--port", String(port), "--data", dataFolder, "--json", "--no-demo", ...args];
-  const child = spawn(process.execPath, [MAIN, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
+  // As `npm start` starts it (localhost/bootstrap.mjs).
+  const env = { ...process.env, MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "262144" };
+  const child = spawn(process.execPath, [MAIN, ...flags], { stdio: ["ignore", "pipe", "inherit"], env });
   const { url, azureUrl } = await readyFacts(child);
   let peak = 0;
   const watch = setInterval(() => {
