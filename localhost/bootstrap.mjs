@@ -138,7 +138,7 @@ async function runSteps(plannedSteps, lastArgs, nodeFile) {
     const extraArgs = index === plannedSteps.length - 1 ? lastArgs : [];
     const code = await run(nodeFile, [join(root, script), ...scriptArgs, ...extraArgs], {
       stdio: "inherit",
-      env: { ...environmentWith(nodeFile), ...(SPARED.includes(command) ? SPARING : {}) },
+      env: { ...(SPARED.includes(command) ? SPARING : {}), ...environmentWith(nodeFile) },
     });
     result ||= code;
     if (interrupted) break;

@@ -33,8 +33,8 @@ const CLEAN_UP_PATIENCE_MS = 3_600_000;
 /** A place among the transfers: the first look is at once, the next ones are rare, for hundreds may be waiting. */
 const FIRST_TURN_MS = 15_000;
 const LONGEST_TURN_MS = 60_000;
-/** About an hour, and some 500 events. */
-const LOOKS_FOR_TURN = 60;
+/** About half an hour, and some 250 events. */
+const LOOKS_FOR_TURN = 30;
 
 /** "later": the orchestration goes on as new, to wait on. */
 type PhaseEnd = StepOutcome<DiskEnd | { readonly state: "later" }>;

@@ -171,6 +171,18 @@ export class BenchVault {
     return body.value.map(({ properties }: { properties: BenchJob }) => properties);
   }
 
+  /** Backups that know what they have to transfer, and have not ended. */
+  async transfersUnderWay(): Promise<number> {
+    const { body } = await this.stack.call("GET", `${this.id}/backupJobs?$filter=status eq 'InProgress'`);
+    const details = await Promise.all(body.value.map(({ name }: { name: string }) => this.jobDetails(name)));
+    return details.filter(({ properties }) => properties.extendedInfo?.progressPercentage !== undefined).length;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a bench reads what it knows is there
+  private async jobDetails(name: string): Promise<any> {
+    return (await this.stack.call("GET", `${this.id}/backupJobs/${name}`)).body;
+  }
+
   itemId(machine: string): string {
     const name = `iaasvmcontainerv2;${this.group.split("/").at(-1)};${machine}`;
     return `${this.id}/backupFabrics/Azure/protectionContainers/IaasVMContainer;${name}/protectedItems/VM;${name}`;

@@ -2,6 +2,7 @@
 // is given up at once. If the phase had come to its good end after all, that stands, and is shown.
 
 import type { JobRef, Phase, StepFailure } from "../../orchestrations/contracts.ts";
+import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { hasSubTaskEnded, moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase } from "../control/phases.ts";
@@ -9,11 +10,12 @@ import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
 import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
 import { readRow } from "../control/rows/row-kind.ts";
+import { freeSlot } from "../control/slots.ts";
 import { abandonTransfer } from "../vault/points.ts";
 import { backupOf, readVault } from "./backup-work.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { completeSnapshot } from "./points.ts";
-import { mirrorCommit } from "./transfer.ts";
+import { mirrorCommit, transferOf } from "./transfer.ts";
 import { committedManifest, pointOfJob } from "./transfer-session.ts";
 
 interface GiveUp extends JobRef {
@@ -25,19 +27,31 @@ export async function giveUpPhase(
   deps: ControlDeps,
   { phase, failure, ...ref }: GiveUp,
 ): Promise<{ state: "done" | "pending" }> {
+  // First, for what follows may fail for hours, and the place is wanted by all vaults.
+  if (phase === "transfer") await freeSlot(deps, "transfers", transferOf(ref));
   const job = await readJob(deps, ref);
   // A phase is closed only when nothing of it is left.
   if (hasSubTaskEnded(job, SUB_TASK_OF[phase])) return { state: "done" };
   const given = phase === "snapshot" ? await giveUpSnapshot(deps, ref, job) : await giveUpTransfer(deps, ref, job);
   if (given === "pending") return { state: "pending" };
   if (given === "gone") {
-    const task = SUB_TASK_OF[phase];
-    if (failure) await moveSubTask(deps, ref, task, "fail", { failure });
-    else await moveSubTask(deps, ref, task, "cancel");
+    const close = (row: JobBody) => {
+      requireSameTransfer(job, row);
+      return failure ? { failure } : {};
+    };
+    await moveSubTask(deps, ref, SUB_TASK_OF[phase], failure ? "fail" : "cancel", close);
     // The transfer phase is freed by `endTransfer`, after access to the snapshots has ended.
     if (phase === "snapshot") await freePhase(deps, { vault: ref.vault, item: job.item, phase }, ref.job);
   }
   return { state: "done" };
+}
+
+/** An execution that nobody waits for any more may have begun one since it was looked for: then it has to go as well. */
+function requireSameTransfer(seen: JobBody, now: JobBody): void {
+  if (backupOf(seen).transfer === backupOf(now).transfer) return;
+  throw new HoldfastFailure("unavailable", "HoldfastTransferBegan", "A transfer began while it was given up", {
+    hint: "The next attempt gives it up.",
+  });
 }
 
 async function giveUpSnapshot(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<"gone" | "pending" | "stands"> {

@@ -26,10 +26,14 @@ export async function openDisks(deps: ControlDeps, ref: JobRef, job: JobBody): P
   const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
   const bases = await basesOf(deps, ref, job, held?.body);
   const open = async (disk: SnapshotDiskRef) => (await deps.snapshots.open(disk)).sizeBytes;
-  const [sizes] = await Promise.all([
+  // Both are waited for whatever becomes of them: access that is granted after it was ended would stay.
+  const [own, earlier] = await Promise.allSettled([
     pMap(ownDisks(job), open, { concurrency: DISKS_AT_ONCE }),
     openBases(deps, bases),
   ]);
+  if (own.status === "rejected") throw own.reason;
+  if (earlier.status === "rejected") throw earlier.reason;
+  const sizes = own.value;
   const measured = snapshotDisks.map((disk, at) => ({ ...disk, sizeBytes: sizes[at] ?? disk.sizeBytes }));
   if (measured.every(({ sizeBytes }, at) => sizeBytes === snapshotDisks[at]?.sizeBytes)) return job;
   await changeRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, pointId), (point) => ({

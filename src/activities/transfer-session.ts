@@ -29,7 +29,7 @@ export interface TransferSession {
   readonly open: OpenTransfer;
 }
 
-/** The plan of a full 32 TiB disk takes 10 MiB. As many as two slices' places let be under way (LIMITS). */
+/** The plan of a full 32 TiB disk takes 10 MiB. One that has gone is opened again in some ten requests, for a slice of seconds. */
 const MAX_SESSIONS = 8;
 
 /** Of 32 MiB each, for all slices that this process works on: the largest part of its memory. While one slice uploads, another reads. */

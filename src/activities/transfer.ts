@@ -11,7 +11,7 @@ import type {
 } from "../../orchestrations/contracts.ts";
 import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
-import { moveSubTask, readJob } from "../control/job-changes.ts";
+import { changeJob, hasSubTaskEnded, moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase, requirePhase } from "../control/phases.ts";
 import { releaseSnapshots } from "../control/retention.ts";
 import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
@@ -36,11 +36,16 @@ const MAX_BEGINNINGS = 3;
 /** "busy": so many transfers are under way that another one would only wait, with access to its disks, for its slices' places. */
 export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutcome<TransferBeginning>> {
   return asOutcome(async () => {
-    const { cancelRequestedAt } = await readJob(deps, ref);
-    if (cancelRequestedAt !== null) return { state: "cancelled" };
+    const asked = await readJob(deps, ref);
+    if (asked.cancelRequestedAt !== null || hasSubTaskEnded(asked, SUB_TASK_OF.transfer)) return { state: "cancelled" };
     if (!(await takeSlot(deps, "transfers", transferOf(ref)))) return { state: "busy" };
     for (let beginning = 1; ; beginning++) {
-      const job = await openDisks(deps, ref, await decideTransfer(deps, ref));
+      const decided = await decideTransfer(deps, ref);
+      if (backupOf(decided).transfer === null) {
+        await freeSlot(deps, "transfers", transferOf(ref));
+        return { state: "cancelled" };
+      }
+      const job = await openDisks(deps, ref, decided);
       try {
         await openSession(deps, ref, job);
         return { state: "begun", diskCount: backupOf(job).snapshotDisks.length };
@@ -54,17 +59,25 @@ export function beginTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOutc
   });
 }
 
-function transferOf({ vault, job }: JobRef): SlotHolder {
+/** Who holds a place among the transfers. */
+export function transferOf({ vault, job }: JobRef): SlotHolder {
   return { vault, job, part: "transfer" };
 }
 
-/** The id of the attempt stands in the job's row before the vault sees it: who cleans up knows what to give up. */
+/**
+ * The id of the attempt stands in the job's row before the vault sees it: who cleans up knows what to give up. None, when the
+ * phase was given up meanwhile: then this is an execution that nobody waits for any more.
+ */
 async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> {
   const job = await readJob(deps, ref);
   if (backupOf(job).transfer !== null) return job;
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
   const transfer = newTransferId(vault);
-  return changeBackup(deps, ref, (backup) => (backup.transfer === null ? { transfer } : undefined));
+  return changeJob(deps, ref, (row) => {
+    const backup = backupOf(row);
+    const isWanted = backup.transfer === null && !hasSubTaskEnded(row, SUB_TASK_OF.transfer);
+    return isWanted ? { backup: { ...backup, transfer } } : undefined;
+  });
 }
 
 export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {
@@ -128,14 +141,15 @@ export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Man
   return {};
 }
 
-/** Access to the snapshot's disks ends, place and phase are free, and what no later backup needs goes. */
+/** The place is free, access to the snapshot's disks ends, the phase is free, and what no later backup needs goes. */
 export async function endTransfer(deps: ActivityDeps, ref: JobRef): Promise<{ state: "done" | "pending" }> {
   const job = await readJob(deps, ref);
   const { transfer } = backupOf(job);
   if (transfer !== null) deps.sessions.forget(transfer);
+  // First, for what follows may fail for hours, and the place is wanted by all vaults.
+  await freeSlot(deps, "transfers", transferOf(ref));
   const held = await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item));
   if (transfer !== null) await endAccess(deps, ref, job, held?.body);
-  await freeSlot(deps, "transfers", transferOf(ref));
   await freePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
   // A lock, or a platform that is not to be had, must not keep the job from ending: the next retention pass tries again.
   if (held) await releaseSnapshots(deps, ref.vault, held.body).catch(unlessBug);

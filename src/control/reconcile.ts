@@ -1,6 +1,6 @@
 // Finding what a crash, a terminated orchestration or a lost message has left: jobs that are open and have nobody who works
-// on them, and runs of policies that were cut off. Everything here is found by comparing, nothing by age alone. Snapshots
-// that nobody knows are found by orphans.ts.
+// on them, runs of policies that were cut off, and places that are held for jobs that are over. Everything here is found by
+// comparing, nothing by age alone. Snapshots that nobody knows are found by orphans.ts.
 //
 // An open job whose orchestration is gone is started again under the same id: every step finds what was done before it. One
 // that does not come to an end in several lives is told to cancel, which cleans up what it has begun.

@@ -3,6 +3,7 @@
 // later, with little. A place is free when its holder says so; of jobs that are over, the reconciler frees it.
 
 import { LIMITS } from "../domain/limits.ts";
+import { tryEach } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { isOver } from "./phases.ts";
 import { type Held, insertRow, listRows, replaceRow } from "./rows/row-kind.ts";
@@ -59,12 +60,11 @@ export async function freeSlot(deps: SlotDeps, kind: SlotKind, holder: SlotHolde
 /** Never because of its age alone; but while a slice may still be at work, there is no need to ask. */
 export async function freeAbandonedSlots(deps: SlotDeps & Pick<ControlDeps, "workflow">): Promise<void> {
   const nowMs = deps.clock.now().getTime();
-  for (const kind of ["slices", "transfers"] as const) {
-    for (const held of await readSlots(deps, kind)) {
-      if (!held || held.body.holder === null || nowMs - Date.parse(held.body.since) <= LIMITS.sliceRunMs) continue;
-      if (await isOver(deps, held.body.vault, held.body.job)) await release(deps, held);
-    }
-  }
+  const freeIfOver = async (held: Held<SlotBody> | undefined): Promise<void> => {
+    if (!held || held.body.holder === null || nowMs - Date.parse(held.body.since) <= LIMITS.sliceRunMs) return;
+    if (await isOver(deps, held.body.vault, held.body.job)) await release(deps, held);
+  };
+  await tryEach(["slices", "transfers"] as const, async (kind) => tryEach(await readSlots(deps, kind), freeIfOver));
 }
 
 /** Not when it has gone over to somebody else since it was read. */

@@ -16,8 +16,8 @@ export const LIMITS = {
   sliceMemoryBytes: 128 * MIB,
   /** With two slices, the heap of the runtime and what it has not collected yet. */
   processMemoryBytes: 400 * MIB,
-  /** Transfers under way: enough that each slice's place is always in use, and few enough that what is known of each stays in memory. */
-  transfersPerSliceSlot: 4,
+  /** Transfers under way: enough that a slice's place is always in use, few enough that their grants and pins are no crowd. */
+  transfersPerSliceSlot: 10,
   /** What is lost when an instance dies; and far below every host's limit for one invocation. */
   sliceRunMs: 60_000,
   /** What a slice reads at most. At 5 MB/s, slow for a disk behind a SAS, that is still within its time. */

@@ -2,9 +2,11 @@
 // waits holds nothing of the platform's.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { HoldfastFailure } from "../../src/base/failure.ts";
 import { cancelJob } from "../../src/control/jobs.ts";
 import type { ItemBody } from "../../src/control/rows/item-row.ts";
 import type { JobBody } from "../../src/control/rows/job-row.ts";
+import type { SlotBody } from "../../src/control/rows/work-rows.ts";
 import { freeSlot, takeSlot } from "../../src/control/slots.ts";
 import { LIMITS } from "../../src/domain/limits.ts";
 import { brokenPromises } from "../support/invariants.ts";
@@ -93,6 +95,25 @@ describe("Transfers take turns", () => {
     expect([status, ...tasks.map((task) => task.status)]).toEqual(["CompletedWithWarnings", "Completed", "Cancelled"]);
     expect((await service.points(item)).map(({ snapshot }) => snapshot.state)).toEqual(["valid"]);
     await leave();
+    expect(await brokenPromises(service, cloud)).toEqual([]);
+  });
+
+  it("and one whose archive is away for hours, so that it cannot even be given up, keeps no place from others", async () => {
+    const item = await protectMachine("vm-1");
+    let isAway = false;
+    service.onCall = async (name, perform) => {
+      isAway ||= name === "archive.create";
+      if (isAway && /^(?:archive|state)\./.test(name)) throw new HoldfastFailure("unavailable", "Away", "It is away");
+      return perform();
+    };
+    const id = await startBackup(service, item);
+    await service.pass(2 * HOUR_MS);
+    expect(await service.job(id)).toMatchObject({ endedAt: null });
+    const holders = (service.tables.bodiesOf("slots") as SlotBody[]).map(({ holder }) => holder);
+    expect(holders).toEqual(holders.map(() => null));
+    expect(holders).not.toEqual([]);
+    service.onCall = (_name, perform) => perform();
+    await service.untilAllEnded();
     expect(await brokenPromises(service, cloud)).toEqual([]);
   });
 

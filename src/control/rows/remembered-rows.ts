@@ -36,6 +36,7 @@ export function rememberRows(tables: TableStore): TableStore {
     async read(table, partition, key) {
       const row = await tables.read(table, partition, key);
       if (row) remember(table, row);
+      else rows.delete(keyOf(table, { partition, key }));
       return row;
     },
     list: (table, partition, options) => tables.list(table, partition, options),

@@ -125,9 +125,10 @@ async function changeRecalled<Body>(
 ): Promise<Body | undefined> {
   const seen = tables.recall?.(kind.table, partition, key);
   if (!seen) return undefined;
-  const held = parse(kind, seen);
+  let held: Held<Body>;
   let next: Body | undefined;
   try {
+    held = parse(kind, seen);
     next = change(held.body);
   } catch {
     // What cannot be done to the row as it was may be right for the row as it is; if not, it is thrown there.

@@ -1,4 +1,4 @@
-// Places for slices: so many at once and no more, none lost to an execution that died.
+// Places for slices and transfers: so many at once and no more, none lost to an execution that died.
 
 import { expect, it } from "vitest";
 import type { ControlDeps } from "../../../src/control/control-deps.ts";
