@@ -152,6 +152,15 @@ export class BenchVault {
     return askedMs;
   }
 
+  /** Seconds from the request until a client sees the job Completed. */
+  async backUp(machine: string): Promise<number> {
+    const known = (await this.jobs()).length;
+    const askedMs = await this.beginBackup(machine);
+    while ((await this.jobs()).length === known) await delay(20);
+    await this.jobEnds("Backup", machine);
+    return (Date.now() - askedMs) / 1000;
+  }
+
   /** The job's own words when it has ended. */
   async jobEnds(operation: string, machine: string): Promise<BenchJob> {
     for (;;) {
