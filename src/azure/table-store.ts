@@ -67,12 +67,12 @@ class AzureTableStore implements TableStore {
   }
 
   async insert(table: string, row: Row): Promise<string> {
-    const entity = entityOf(row.partition, row.key, textOf(row));
+    const entity = entityOf(row.partition, row);
     return this.write(table, row, async (client) => etagOf(await client.createEntity(entity)));
   }
 
   async replace(table: string, row: Row, etag: string): Promise<string> {
-    const entity = entityOf(row.partition, row.key, textOf(row));
+    const entity = entityOf(row.partition, row);
     try {
       return etagOf(await this.client(table).updateEntity(entity, "Replace", { etag }));
     } catch (cause) {
@@ -158,26 +158,28 @@ interface RowPlace {
 function actionOf(partition: string, change: RowChange): TransactionAction {
   switch (change.kind) {
     case "insert":
-      return ["create", entityOf(partition, change.key, textOf(change))];
+      return ["create", entityOf(partition, change)];
     case "replace":
-      return ["update", entityOf(partition, change.key, textOf(change)), "Replace", { etag: change.etag }];
+      return ["update", entityOf(partition, change), "Replace", { etag: change.etag }];
     case "remove":
       return ["update", removalOf(spellKey(partition), spellKey(change.key)), "Replace", { etag: change.etag }];
   }
 }
 
-function filterOf(partition: string, { after, before }: ListOptions): string {
+function filterOf(partition: string, { after, before, mark }: ListOptions): string {
   const conditions = [odata`PartitionKey eq ${spellKey(partition)}`];
   if (after !== undefined) conditions.push(odata`RowKey gt ${spellKey(after)}`);
   if (before !== undefined) conditions.push(odata`RowKey lt ${spellKey(before)}`);
+  if (mark !== undefined) conditions.push(odata`mark eq ${mark}`);
   return conditions.join(" and ");
 }
 
-function entityOf(partition: string, key: string, text: string): TableEntity<BodyEntity> {
+function entityOf(partition: string, row: Omit<Row, "partition">): TableEntity<BodyEntity> {
+  const { key, mark } = row;
   const place = { partitionKey: spellKey(partition), rowKey: spellKey(key) };
   const shortened = unspellKey(place.rowKey) === undefined ? { key: asciiJson(key) } : {};
-  const parts = partsOf(text).map((part, index) => [`body${index}`, part]);
-  return { ...place, ...shortened, ...Object.fromEntries(parts) };
+  const parts = partsOf(textOf(row)).map((part, index) => [`body${index}`, part]);
+  return { ...place, ...shortened, ...(mark !== undefined && { mark }), ...Object.fromEntries(parts) };
 }
 
 function keyOf(entity: { readonly rowKey?: string; readonly key?: unknown }): string {

@@ -10,14 +10,12 @@ import { forEachVault, tryEach } from "./all-vaults.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { resumeRuns } from "./dispatch.ts";
 import { changeJob } from "./job-changes.ts";
-import { JOB_ROWS, type JobBody } from "./rows/job-row.ts";
+import { JOB_ROWS, type JobBody, OPEN_JOB_MARK } from "./rows/job-row.ts";
 import { listRows } from "./rows/row-kind.ts";
 import { freeAbandonedSlots } from "./slots.ts";
 
 /** A job's row is written before its orchestration is started; whoever does that gets this long. */
 const START_GRACE_MS = 30_000;
-/** Open jobs are among the newest: a transfer that takes longer than this is found by its own retries only. */
-const LOOK_BACK_MS = 30 * 24 * 3_600_000;
 const MAX_LIVES = 3;
 
 export function reconcileVaults(deps: ControlDeps): Promise<void> {
@@ -32,20 +30,11 @@ export function reconcileVaults(deps: ControlDeps): Promise<void> {
 /** Answers how many jobs were started again. */
 export async function reconcileJobs(deps: ControlDeps, vault: string): Promise<number> {
   let count = 0;
-  await tryEach(recentJobs(deps, vault), async (job) => {
+  await tryEach(listRows(deps.tables, JOB_ROWS, vault, { mark: OPEN_JOB_MARK }), async ({ body: job }) => {
     const ageMs = deps.clock.now().getTime() - Date.parse(job.startedAt);
-    if (job.endedAt !== null || ageMs < START_GRACE_MS) return;
-    if (await revive(deps, vault, job)) count++;
+    if (ageMs >= START_GRACE_MS && (await revive(deps, vault, job))) count++;
   });
   return count;
-}
-
-async function* recentJobs(deps: ControlDeps, vault: string): AsyncGenerator<JobBody> {
-  const nowMs = deps.clock.now().getTime();
-  for await (const { body: job } of listRows(deps.tables, JOB_ROWS, vault)) {
-    if (nowMs - Date.parse(job.startedAt) > LOOK_BACK_MS) return;
-    yield job;
-  }
 }
 
 async function revive(deps: ControlDeps, vault: string, job: JobBody): Promise<boolean> {

@@ -41,9 +41,11 @@ export interface Row {
   readonly key: string;
   /** JSON of at most 256 KiB, counted with all but ASCII written as `\uXXXX`. */
   readonly body: unknown;
+  /** A word beside the body, by which a list asks for some rows alone. Replacing a row replaces it too. */
+  readonly mark?: string | undefined;
 }
 
-export interface StoredRow extends Row {
+export interface StoredRow extends Omit<Row, "mark"> {
   readonly etag: string;
 }
 
@@ -52,11 +54,13 @@ export interface ListOptions {
   readonly after?: string;
   /** Only keys that come before this one. */
   readonly before?: string;
+  /** Only rows with this mark: the store looks at all of them, and sends no others. */
+  readonly mark?: string;
   /** Rows of one page, at most 1,000. */
   readonly pageSize?: number;
 }
 
 export type RowChange =
-  | { readonly kind: "insert"; readonly key: string; readonly body: unknown }
-  | { readonly kind: "replace"; readonly key: string; readonly body: unknown; readonly etag: string }
+  | ({ readonly kind: "insert" } & Omit<Row, "partition">)
+  | ({ readonly kind: "replace"; readonly etag: string } & Omit<Row, "partition">)
   | { readonly kind: "remove"; readonly key: string; readonly etag: string };

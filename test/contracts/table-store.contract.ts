@@ -212,6 +212,24 @@ export function tableStoreContract(open: () => Promise<TableStore>): void {
     expect(await keysOf({ after: "c", before: "b" })).toEqual([]);
   });
 
+  it("lists rows of a mark alone, which goes with the body that it was written with", async () => {
+    const store = await open();
+    const etag = await store.insert("t", { ...row("a"), mark: "open" });
+    await store.insert("t", row("b"));
+    await store.insert("t", { ...row("c"), mark: "open" });
+    await store.insert("t", { ...row("d"), mark: "other" });
+    await store.insert("t", { ...row("e", { n: 1 }, "q"), mark: "open" });
+    const keys = async (options: ListOptions) => (await rowsOf(store, "t", "p", options)).map(({ key }) => key);
+    expect(await keys({ mark: "open" })).toEqual(["a", "c"]);
+    expect(await keys({ mark: "open", after: "a", pageSize: 1 })).toEqual(["c"]);
+    await store.replace("t", row("a", { n: 2 }), etag);
+    expect(await keys({ mark: "open" })).toEqual(["c"]);
+    await store.transact("t", "p", [{ kind: "insert", key: "f", body: 1, mark: "open" }]);
+    expect(await keys({ mark: "open" })).toEqual(["c", "f"]);
+    expect(await keys({})).toEqual(["a", "b", "c", "d", "f"]);
+    expect(await store.read("t", "p", "c")).not.toHaveProperty("mark");
+  });
+
   it("lists each row that stays exactly once, whatever comes and goes meanwhile", async () => {
     const store = await open();
     const keys = Array.from({ length: 40 }, (_, index) => String(index).padStart(3, "0"));

@@ -7,6 +7,7 @@ import type { ListOptions, Row, RowChange, StoredRow, TableStore } from "../../s
 interface Held {
   readonly text: string;
   readonly etag: string;
+  readonly mark?: string | undefined;
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
@@ -23,16 +24,16 @@ export class MemoryTableStore implements TableStore {
     this.pageSize = options.pageSize ?? 1_000;
   }
 
-  async insert(table: string, { partition, key, body }: Row): Promise<string> {
+  async insert(table: string, { partition, key, body, mark }: Row): Promise<string> {
     const text = textOf(key, body);
     this.refuseIfHeld(table, partition, key);
-    return this.put(table, partition, key, text);
+    return this.put(table, partition, key, { text, mark });
   }
 
-  async replace(table: string, { partition, key, body }: Row, etag: string): Promise<string> {
+  async replace(table: string, { partition, key, body, mark }: Row, etag: string): Promise<string> {
     const text = textOf(key, body);
     this.requireEtag(table, partition, key, etag);
-    return this.put(table, partition, key, text);
+    return this.put(table, partition, key, { text, mark });
   }
 
   async remove(table: string, partition: string, key: string, etag?: string): Promise<void> {
@@ -47,12 +48,13 @@ export class MemoryTableStore implements TableStore {
 
   /** Each page is made when it is asked for, from what there is then. */
   async *list(table: string, partition: string, options: ListOptions = {}): AsyncIterable<readonly StoredRow[]> {
-    const { before, pageSize = this.pageSize } = options;
+    const { before, mark, pageSize = this.pageSize } = options;
     let { after } = options;
     for (;;) {
       const rows = this.rows(table, partition);
       const keys = [...rows.keys()]
         .filter((key) => (after === undefined || key > after) && (before === undefined || key < before))
+        .filter((key) => mark === undefined || rows.get(key)?.mark === mark)
         .sort();
       const page = keys.slice(0, pageSize).map((key) => {
         const { text, etag } = rows.get(key) as Held;
@@ -74,7 +76,7 @@ export class MemoryTableStore implements TableStore {
     }
     for (const [index, change] of changes.entries()) {
       if (change.kind === "remove") this.rows(table, partition).delete(change.key);
-      else this.put(table, partition, change.key, texts[index] as string);
+      else this.put(table, partition, change.key, { text: texts[index] as string, mark: change.mark });
     }
   }
 
@@ -101,8 +103,8 @@ export class MemoryTableStore implements TableStore {
   digest(): string {
     const hash = createHash("sha1");
     for (const place of [...this.partitions.keys()].sort()) {
-      for (const [key, { text, etag }] of [...(this.partitions.get(place) ?? [])].sort())
-        hash.update(`${place}\n${key}\n${etag}\n${text}\n`);
+      for (const [key, { text, etag, mark }] of [...(this.partitions.get(place) ?? [])].sort())
+        hash.update(`${place}\n${key}\n${etag}\n${mark}\n${text}\n`);
     }
     return hash.digest("base64");
   }
@@ -116,12 +118,12 @@ export class MemoryTableStore implements TableStore {
     return rows;
   }
 
-  private put(table: string, partition: string, key: string, text: string): string {
+  private put(table: string, partition: string, key: string, content: Omit<Held, "etag">): string {
     const row = `${table}\n${partition}\n${key}`;
     const version = (this.versions.get(row) ?? 0) + 1;
     this.versions.set(row, version);
     const etag = `"${version}"`;
-    this.rows(table, partition).set(key, { text, etag });
+    this.rows(table, partition).set(key, { ...content, etag });
     return etag;
   }
 

@@ -136,6 +136,11 @@ export function newBackupWork(decided: NewBackupWork): BackupWork {
   };
 }
 
-export const JOB_ROWS: RowKind<JobBody> = { table: "jobs", schema: body, noun: "job" };
+/** The reconciler looks for open jobs alone, among all that ever were. */
+export const OPEN_JOB_MARK = "open";
+export const JOB_ROWS: RowKind<JobBody> = {
+  ...{ table: "jobs", schema: body, noun: "job" },
+  markOf: ({ endedAt }) => (endedAt === null ? OPEN_JOB_MARK : undefined),
+};
 
 export const jobPlace = (vault: VaultKey, jobId: string): Place => ({ partition: vault, key: jobId.toLowerCase() });

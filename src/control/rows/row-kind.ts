@@ -10,6 +10,8 @@ export interface RowKind<Body> {
   readonly schema: z.ZodType<Body>;
   /** For messages: "vault", "job". */
   readonly noun: string;
+  /** By what some of the rows are listed alone. */
+  readonly markOf?: (body: Body) => string | undefined;
 }
 
 export interface Place {
@@ -42,7 +44,7 @@ export async function insertRow<Body>(
   body: Body,
 ): Promise<boolean> {
   try {
-    await tables.insert(kind.table, { ...place, body });
+    await tables.insert(kind.table, { ...place, body, mark: kind.markOf?.(body) });
     return true;
   } catch (cause) {
     if (isConflict(cause)) return false;
@@ -69,7 +71,7 @@ export async function swapRow<Body>(
 ): Promise<Held<Body> | undefined> {
   try {
     const { partition, key } = held;
-    const etag = await tables.replace(kind.table, { partition, key, body }, held.etag);
+    const etag = await tables.replace(kind.table, { partition, key, body, mark: kind.markOf?.(body) }, held.etag);
     return { partition, key, body, etag };
   } catch (cause) {
     if (isConflict(cause)) return undefined;
