@@ -3,6 +3,8 @@
 
 import type { ProtectedItemResource } from "@azure/arm-recoveryservicesbackup";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { JobRef } from "../../../orchestrations/contracts.ts";
+import { changeJob, moveSubTask } from "../../../src/control/job-changes.ts";
 import { type ApiUnderTest, apiUnderTest, OWNER } from "../../support/api-under-test.ts";
 import { type Clients, clientsFor, type ServedApi, serveApi } from "../../support/served-api.ts";
 import {
@@ -213,6 +215,20 @@ describe("a machine", () => {
     expect(status).toBe(202);
     expect(await statusesOf(operation)).toEqual(["Succeeded", "Succeeded"]);
     expect(await jobOf(operation)).toMatchObject({ status: "InProgress", actionsInfo: ["Cancellable"] });
+    const { ref } = test.service.started.at(-1) as { ref: JobRef };
+    await moveSubTask(test.service.deps, ref, "Take Snapshot", "start");
+    await moveSubTask(test.service.deps, ref, "Take Snapshot", "complete");
+    await moveSubTask(test.service.deps, ref, "Transfer data to vault", "start");
+    const moving = { since: "2026-03-01T12:05:00.000Z", fromBytes: 0 };
+    const progress = { "0": { doneBytes: 2 ** 28, totalBytes: 2 ** 30, moving } };
+    await changeJob(test.service.deps, ref, () => ({ progress }));
+    test.service.now = new Date("2026-03-01T12:05:16Z");
+    expect(await jobOf(operation)).toMatchObject({
+      extendedInfo: {
+        ...{ progressPercentage: 25, estimatedRemainingDuration: "PT48S" },
+        propertyBag: { "Data Transferred": "256.0 MB of 1024.0 MB", "Transfer Rate": "16.0 MB/s" },
+      },
+    });
     test.service.now = new Date("2026-03-01T12:09:44.017Z");
     const point = await finishBackup(test.service);
     expect(await jobOf(operation)).toMatchObject({
