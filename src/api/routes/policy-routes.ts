@@ -35,7 +35,9 @@ async function list(call: ApiCall): Promise<Answer> {
   const inVault = await vaultOf(call);
   const render = await rendererOf(call, inVault);
   const isOfMachines =
-    call.filter.admits("backupManagementType", "AzureIaasVM") && call.filter.admits("workloadType", "VM");
+    call.filter.admits("backupManagementType", "AzureIaasVM") &&
+    call.filter.admits("workloadType", "VM") &&
+    call.filter.admits("fabricName", "Azure");
   return ok(
     await pageOf<PolicyBody>(
       call.page,
