@@ -1,7 +1,12 @@
 // The official clients of Azure Backup, unmodified, through the whole life of a protected machine: over real HTTP, with
 // pages of one entry.
 
-import type { ProtectedItemResource } from "@azure/arm-recoveryservicesbackup";
+import type {
+  AzureIaaSVMProtectionPolicy,
+  LongTermRetentionPolicy,
+  ProtectedItemResource,
+  WeeklyRetentionSchedule,
+} from "@azure/arm-recoveryservicesbackup";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JobRef } from "../../../orchestrations/contracts.ts";
 import { changeJob, moveSubTask } from "../../../src/control/job-changes.ts";
@@ -141,6 +146,30 @@ describe("policies", () => {
     expect(policies[0]?.properties).toMatchObject({ policyType: "V1", protectedItemsCount: 0 });
     const filter = "backupManagementType eq 'AzureWorkload'";
     expect(await all(clients.backup.backupPolicies.list(VAULT, GROUP, { filter }))).toEqual([]);
+  });
+
+  it("are saved with a warning when they are legal and probably not meant", async () => {
+    await createVault();
+    const { properties } = await clients.backup.protectionPolicies.get(VAULT, GROUP, "DefaultPolicy");
+    const policy = properties as AzureIaaSVMProtectionPolicy;
+    const retention = policy.retentionPolicy as LongTermRetentionPolicy;
+    const save = async (weeks: number) => {
+      const weeklySchedule: WeeklyRetentionSchedule = {
+        ...{ ...retention.dailySchedule, daysOfTheWeek: ["Sunday"] },
+        retentionDuration: { count: weeks, durationType: "Weeks" },
+      };
+      const body = { properties: { ...policy, retentionPolicy: { ...retention, weeklySchedule } } };
+      let warning: string | undefined;
+      const { name } = await clients.backup.protectionPolicies.createOrUpdate(VAULT, GROUP, "Weekly", body, {
+        onResponse: ({ headers }) => {
+          warning = headers.get("warning");
+        },
+      });
+      return [name, warning];
+    };
+    expect(await save(8)).toEqual(["Weekly", undefined]);
+    const text = /^299 - "The weekly rule keeps points shorter than the daily one[^"]*"$/;
+    expect(await save(2)).toEqual(["Weekly", expect.stringMatching(text)]);
   });
 
   it("go back as they came, are refused when wrong, and go only when nobody uses them", async () => {
