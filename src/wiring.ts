@@ -13,7 +13,7 @@ import { azureSnapshots } from "./azure/azure-snapshots.ts";
 import { azureStaging } from "./azure/azure-staging.ts";
 import { azureTargetDisks } from "./azure/azure-target-disks.ts";
 import { managedIdentity, type TokenCredential } from "./azure/credentials.ts";
-import { type Deployment, readDeployment } from "./azure/deployment.ts";
+import { type Deployment, isBehindProxy, readDeployment } from "./azure/deployment.ts";
 import { DiskAccess } from "./azure/disk-access.ts";
 import { openKeyVaultKey } from "./azure/key-vault-key.ts";
 import { openTableStore } from "./azure/table-store.ts";
@@ -94,8 +94,7 @@ function createService(deployment: Deployment): Service {
 function apiSettings(deployment: Deployment): ApiSettings {
   return {
     publicUrl: deployment.HOLDFAST_PUBLIC_URL,
-    trustedProxies: deployment.HOLDFAST_TRUSTED_PROXIES,
-    assumedPeer: deployment.HOLDFAST_ASSUMED_PEER,
+    isBehindProxy: isBehindProxy(deployment),
     issuers: deployment.HOLDFAST_ISSUERS,
     authorityUrl:
       deployment.HOLDFAST_AUTHORITY_URL ?? `https://login.microsoftonline.com/${deployment.HOLDFAST_TENANT_ID}`,

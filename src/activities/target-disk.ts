@@ -16,7 +16,7 @@ import { readManifest } from "../vault/points.ts";
 import { countRestoreSlices, restoreSlice as restoreVaultSlice } from "../vault/restore-disk.ts";
 import { readItem, readVault } from "./backup-work.ts";
 import { asOutcome } from "./outcome.ts";
-import { changeProgress } from "./progress.ts";
+import { changeProgress, planProgress } from "./progress.ts";
 import { isGivenUp, readPointOf, restoreOf } from "./restore.ts";
 
 /** Of a dense disk; of a sparse one progress comes in leaps. */
@@ -98,7 +98,7 @@ export function checkTargetDisk(
     }
     if (seen.state === "waits-for-upload") return { state: "waits" };
     if (seen.state === "pending") return { state: "pending" };
-    await changeProgress(deps, ref, disk, { doneBytes: sizeBytes, totalBytes: sizeBytes });
+    await changeProgress(deps, ref, disk, { doneBytes: sizeBytes, totalBytes: sizeBytes, since: null });
     return { state: "ready" };
   });
 }
@@ -110,7 +110,7 @@ export function planRestore(
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
     const { vault, manifest, source } = await openSource(deps, ref, job, disk);
-    await changeProgress(deps, ref, disk, { doneBytes: 0, totalBytes: source.sizeBytes });
+    await planProgress(deps, ref, disk, source.sizeBytes);
     return { sliceCount: await countRestoreSlices(vault, manifest, source) };
   });
 }
@@ -120,6 +120,7 @@ export function restoreSlice(deps: ControlDeps, step: SliceStep): Promise<StepOu
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
     if (isGivenUp(job)) return { state: "cancelled" };
+    const since = deps.clock.now();
     const totalBytes = await inSlot(deps, "slices", { ...ref, part: `${disk}/${slice}` }, async () => {
       const { vault, manifest, source } = await openSource(deps, ref, job, disk);
       const { targetDiskId } = diskOf(job, disk);
@@ -132,7 +133,7 @@ export function restoreSlice(deps: ControlDeps, step: SliceStep): Promise<StepOu
     });
     if (totalBytes === undefined) return { state: "busy" };
     const doneBytes = Math.min(totalBytes, (slice + 1) * RESTORE_SLICE_BYTES);
-    await changeProgress(deps, ref, disk, { doneBytes, totalBytes });
+    await changeProgress(deps, ref, disk, { doneBytes, totalBytes, since });
     return { state: "done" };
   });
 }

@@ -25,7 +25,7 @@ import { backupOf, changeBackup, readVault } from "./backup-work.ts";
 import { asOutcome, unlessBug } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
-import { changeProgress } from "./progress.ts";
+import { changeProgress, planProgress } from "./progress.ts";
 import { rememberRelative } from "./relatives.ts";
 import { endAccess, openDisks } from "./snapshot-access.ts";
 import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
@@ -85,7 +85,7 @@ export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promis
     const { open } = await openSession(deps, ref, await readJob(deps, ref));
     const { slices } = await open.planDisk(disk);
     const totalBytes = slices.reduce((sum, slice) => sum + slice.dirtyBytes, 0);
-    await changeProgress(deps, ref, disk, { doneBytes: 0, totalBytes });
+    await planProgress(deps, ref, disk, totalBytes);
     return { sliceCount: slices.length };
   });
 }
@@ -95,12 +95,14 @@ export function writeSlice(deps: ActivityDeps, step: SliceStep): Promise<StepOut
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
     if (job.cancelRequestedAt !== null) return { state: "cancelled" };
+    const since = deps.clock.now();
     const doneBytes = await inSlot(deps, "slices", { ...ref, part: `${disk}/${slice}` }, async () => {
       const { open } = await openSession(deps, ref, job);
       return open.writeSlice(disk, slice);
     });
     if (doneBytes === undefined) return { state: "busy" };
-    await changeProgress(deps, ref, disk, { doneBytes, totalBytes: job.progress[disk]?.totalBytes ?? doneBytes });
+    const totalBytes = job.progress[disk]?.totalBytes ?? doneBytes;
+    await changeProgress(deps, ref, disk, { doneBytes, totalBytes, since });
     return { state: "done" };
   });
 }

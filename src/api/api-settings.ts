@@ -6,10 +6,8 @@ import type { RoleAssignments } from "../ports/role-assignments.ts";
 export interface ApiSettings {
   /** As clients see the service: scheme, host, and a path prefix if there is one; no slash at the end. It wins over all else. */
   readonly publicUrl: string | undefined;
-  /** Addresses of proxies whose forwarded headers are believed; loopback is believed anyway. */
-  readonly trustedProxies: readonly string[];
-  /** Who calls when the host cannot tell: "127.0.0.1" where it listens on loopback alone, else undefined. */
-  readonly assumedPeer: string | undefined;
+  /** Whoever connects is a proxy whose forwarded headers are believed. Configured, for no trigger is told who connected. */
+  readonly isBehindProxy: boolean;
   readonly issuers: readonly TrustedIssuer[];
   /** Where callers without a token are sent for one: https://login.microsoftonline.com/<tenant>. */
   readonly authorityUrl: string;

@@ -21,12 +21,11 @@ import { namesIn, type RoutePattern, routePatternOf, scopeOf } from "./route-pat
 import { ROUTES } from "./routes/routes.ts";
 
 export interface Api {
-  /** `peer`: the address of who is connected, where the host knows it. */
-  fetch(request: Request, peer?: string): Promise<Response>;
+  fetch(request: Request): Promise<Response>;
 }
 
 interface Environment {
-  readonly Bindings: { readonly peer: string | undefined; readonly ids: RequestIds };
+  readonly Bindings: { readonly ids: RequestIds };
   readonly Variables: { target: RequestTarget; caller: Caller; apiVersion: string };
 }
 
@@ -50,7 +49,7 @@ export function createApi(
   const authenticate = createAuthenticate({ issuers, tenantId, keySets: ports.keySets, clock: deps.clock });
   const app = createApp({ deps, ports, settings, authenticate }, routes);
   return {
-    fetch: async (request, peer) => app.fetch(request, { peer, ids: requestIdsOf(request.headers, deps.random) }),
+    fetch: async (request) => app.fetch(request, { ids: requestIdsOf(request.headers, deps.random) }),
   };
 }
 
@@ -126,7 +125,7 @@ async function callOf(
   const { names, path } = namesIn(pattern, target.segments);
   const request = context.req.raw;
   const held = () => ports.roleAssignments.of(caller.principalIds);
-  const links = linksFor(publicBase(settings, new URL(request.url), request.headers, context.env.peer), apiVersion);
+  const links = linksFor(publicBase(settings, new URL(request.url), request.headers), apiVersion);
   return {
     deps,
     caller,

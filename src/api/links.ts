@@ -1,5 +1,5 @@
-// Addresses that answers point to. They are absolute, as the client sees the service: a configured address wins; headers of
-// a proxy are believed only from loopback or a configured proxy; else what the request itself was sent to.
+// Addresses that answers point to. They are absolute, as the client sees the service: a configured address wins; forwarded
+// headers are believed only where the deployment says that a proxy connects; else what the request itself was sent to.
 
 import type { ApiSettings } from "./api-settings.ts";
 
@@ -8,7 +8,7 @@ export interface Links {
   to(path: string, query?: Readonly<Record<string, string>>): string;
 }
 
-type PublicSettings = Pick<ApiSettings, "publicUrl" | "trustedProxies" | "assumedPeer">;
+type PublicSettings = Pick<ApiSettings, "publicUrl" | "isBehindProxy">;
 
 export function linksFor(base: string, apiVersion: string): Links {
   return {
@@ -21,18 +21,12 @@ export function linksFor(base: string, apiVersion: string): Links {
   };
 }
 
-export function publicBase(settings: PublicSettings, url: URL, headers: Headers, peer: string | undefined): string {
+export function publicBase(settings: PublicSettings, url: URL, headers: Headers): string {
   if (settings.publicUrl !== undefined) return settings.publicUrl.replace(/\/+$/, "");
-  if (!isTrusted(settings, peer ?? settings.assumedPeer)) return url.origin;
+  if (!settings.isBehindProxy) return url.origin;
   const scheme = firstOf(headers.get("x-forwarded-proto"), /^https?$/i)?.toLowerCase() ?? url.protocol.slice(0, -1);
   const host = firstOf(headers.get("x-forwarded-host"), /^[a-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i);
   return `${scheme}://${host ?? url.host}`;
-}
-
-function isTrusted(settings: PublicSettings, peer: string | undefined): boolean {
-  if (peer === undefined) return false;
-  const address = peer.replace(/^::ffff:/i, "");
-  return address === "::1" || /^127\.\d+\.\d+\.\d+$/.test(address) || settings.trustedProxies.includes(address);
 }
 
 /** A chain of proxies appends; the first is what the client saw. */

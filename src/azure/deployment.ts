@@ -49,11 +49,34 @@ const settings = z.object({
 
 export type Deployment = z.infer<typeof settings>;
 
+/** Triggers are not told who connected, so the deployment says it: and neither of the two settings says anything alone. */
+const checkedSettings = settings.refine(saysAllOrNothingOfProxies, {
+  path: ["HOLDFAST_ASSUMED_PEER"],
+  error:
+    "has to name who connects, loopback or one of HOLDFAST_TRUSTED_PROXIES: the Functions host does not tell, and no " +
+    "forwarded header would ever be believed",
+  // Named together with whatever else is wrong.
+  when: () => true,
+});
+
 export function readDeployment(environment: Readonly<Record<string, string | undefined>>): Deployment {
-  const parsed = settings.safeParse(environment);
+  const parsed = checkedSettings.safeParse(environment);
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
   throw new HoldfastFailure("invalid", "HoldfastSettings", `Settings are missing or wrong: ${wrong.join("; ")}`, {
     hint: "docs/operations.md says what each setting means.",
   });
+}
+
+/** Whether whoever connects is a proxy to be believed. That nobody else can connect, the deployment has to see to. */
+export function isBehindProxy(read: ProxySettings): boolean {
+  const { HOLDFAST_ASSUMED_PEER: peer, HOLDFAST_TRUSTED_PROXIES: proxies = [] } = read;
+  return peer !== undefined && (/^(::1|127(\.\d{1,3}){3})$/.test(peer) || proxies.includes(peer));
+}
+
+type ProxySettings = Partial<Pick<Deployment, "HOLDFAST_ASSUMED_PEER" | "HOLDFAST_TRUSTED_PROXIES">>;
+
+function saysAllOrNothingOfProxies(read: ProxySettings): boolean {
+  const { HOLDFAST_ASSUMED_PEER: peer, HOLDFAST_TRUSTED_PROXIES: proxies = [] } = read;
+  return isBehindProxy(read) || (!peer && proxies.length === 0);
 }

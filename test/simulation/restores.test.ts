@@ -83,6 +83,17 @@ describe("A restore from the vault", () => {
     await expectNothingLeft();
   });
 
+  it("tells since when its bytes move, but not of those that the platform copies from a snapshot", async () => {
+    const { service, item } = world;
+    const isMoving = async () => {
+      const { progress } = await service.end(await beginRestore(service, item, point));
+      return Object.values(progress).map(({ moving }) => moving !== null);
+    };
+    expect(await isMoving()).toEqual([false, false]);
+    await leaveToVault();
+    expect(await isMoving()).toEqual([true, true]);
+  });
+
   it("keeps its disks when the last answer was lost for longer than anybody asks again", async () => {
     const { service, item } = world;
     let isLost = false;

@@ -80,8 +80,11 @@ describe("Transfers take turns", () => {
     expect(statusesOf(await service.job(id))).toEqual(["Completed", "InProgress"]);
     expect(hasBegunTransfer(await service.job(id))).toBe(false);
     await leave();
-    const { status } = await service.end(id);
+    const itsTurnMs = service.now().getTime();
+    const { status, progress } = await service.end(id);
     expect(status).toBe("Completed");
+    // What it tells of its pace leaves the waiting out.
+    expect(Date.parse(progress["0"]?.moving?.since ?? "")).toBeGreaterThanOrEqual(itsTurnMs);
     expect(await brokenPromises(service, cloud)).toEqual([]);
   });
 

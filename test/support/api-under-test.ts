@@ -62,8 +62,7 @@ export async function apiUnderTest({ settings, routes }: ApiTestOptions = {}): P
 
 const API_SETTINGS: Omit<ApiSettings, "issuers"> = {
   publicUrl: "https://holdfast.test",
-  trustedProxies: [],
-  assumedPeer: undefined,
+  isBehindProxy: false,
   authorityUrl: "https://login.test/tenant",
   pageSize: 100,
   maxBodyBytes: 64 * 1024,

@@ -30,10 +30,7 @@ async function answer(api: Api, incoming: IncomingMessage, outgoing: ServerRespo
   const { method = "GET", url = "/", headers } = incoming;
   const body = method === "GET" || method === "HEAD" ? {} : { body: Buffer.concat(parts) };
   const pairs = Object.entries(headers).map(([name, value]) => [name, String(value)] as [string, string]);
-  const response = await api.fetch(
-    new Request(`http://${headers.host}${url}`, { method, headers: pairs, ...body }),
-    incoming.socket.remoteAddress,
-  );
+  const response = await api.fetch(new Request(`http://${headers.host}${url}`, { method, headers: pairs, ...body }));
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
   outgoing.end(Buffer.from(await response.arrayBuffer()));
 }

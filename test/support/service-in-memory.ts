@@ -102,7 +102,7 @@ export async function finishBackup({ deps, started }: ServiceInMemory): Promise<
   await moveSubTask(deps, ref, "Transfer data to vault", "start");
   await changeJob(deps, ref, (job) => ({
     backup: job.backup && { ...job.backup, transferredBytes: 12_345_678 },
-    progress: { "0": { doneBytes: 2 ** 30, totalBytes: 2 ** 30 } },
+    progress: { "0": { doneBytes: 2 ** 30, totalBytes: 2 ** 30, moving: null } },
   }));
   await moveSubTask(deps, ref, "Transfer data to vault", "complete");
   const { item, backup } = await endJob(deps, ref);

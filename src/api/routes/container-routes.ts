@@ -8,7 +8,13 @@ import {
   registerContainer,
   unregisterContainer,
 } from "../../control/containers.ts";
-import { backupStatusOf, listProtectableMachines, preValidate, refreshMachines } from "../../control/discovery.ts";
+import {
+  backupStatusOf,
+  listProtectableMachines,
+  machineNamesOf,
+  preValidate,
+  refreshMachines,
+} from "../../control/discovery.ts";
 import { vaultKeyOf } from "../../control/rows/vault-row.ts";
 import { getVault } from "../../control/vaults.ts";
 import { parseContainerName, parseVaultId, renderContainerName } from "../../domain/arm-ids.ts";
@@ -21,7 +27,8 @@ import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
 import { backupStatusBody, preValidateBody, renderBackupStatus, renderPreValidation } from "../wire/backup-status.ts";
 import { containerBody, renderContainer, renderProtectable } from "../wire/container.ts";
-import { requireFabric, vaultOf } from "./in-vault.ts";
+import { machineTypeOf } from "../wire/protected-item.ts";
+import { admitsContainer, requireFabric, vaultOf } from "./in-vault.ts";
 
 export const CONTAINER_ROUTES: readonly Route[] = [
   {
@@ -77,9 +84,18 @@ async function list(call: ApiCall): Promise<Answer> {
     await pageOf<Container>(
       call.page,
       (page) => listContainers(call.deps, { vault: key, ...page }),
-      ({ machineName }) => isAsked && filter.admits("friendlyName", machineName),
+      (container) => isAsked && admits(filter, container),
       (container) => renderContainer(path, container),
     ),
+  );
+}
+
+/** Azure has a word for each kind of machine, and one for both. No backup engine stands between a machine and its vault. */
+function admits(filter: Filter, container: Container): boolean {
+  return (
+    filter.admits("friendlyName", container.machineName) &&
+    filter.admits("backupEngineName", undefined) &&
+    (filter.admits("containerType", "IaasVMContainer") || filter.admits("containerType", machineTypeOf(container)))
   );
 }
 
@@ -117,7 +133,10 @@ async function listProtectable(call: ApiCall): Promise<Answer> {
     await pageOf<MachineSummary>(
       call.page,
       (page) => listProtectableMachines(call.deps, { vault: key, ...page }),
-      (machine) => isAsked && filter.admits("friendlyName", machine.name),
+      ({ id, name }) =>
+        isAsked &&
+        filter.admits("friendlyName", name) &&
+        admitsContainer(filter, renderContainerName(machineNamesOf(id))),
       (machine) => renderProtectable(path, machine),
     ),
   );

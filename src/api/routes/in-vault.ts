@@ -16,6 +16,7 @@ import {
   type VmNameParts,
 } from "../../domain/arm-ids.ts";
 import type { ApiCall } from "../api-call.ts";
+import type { Filter } from "../filter.ts";
 import { itemPathOf } from "../wire/protected-item.ts";
 import { vaultPathOf } from "../wire/vault.ts";
 
@@ -95,6 +96,12 @@ export function itemNamesOf(call: ApiCall): ItemNames {
 export function requireFabric(call: ApiCall): void {
   if (sameText(call.name("fabric"), "Azure")) return;
   throw notFound("HoldfastFabricNotFound", `There is no fabric ${call.name("fabric")}; the only one is Azure`);
+}
+
+/** Clients name a container with its leading kind, or without. */
+export function admitsContainer(filter: Filter, name: string): boolean {
+  const asked = filter.value("containerName");
+  return asked === undefined || sameText(name, asked) || name.toLowerCase().endsWith(`;${asked.toLowerCase()}`);
 }
 
 export const notFound = (code: string, message: string): HoldfastFailure =>

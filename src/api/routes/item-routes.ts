@@ -18,7 +18,7 @@ import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
 import { backupBody } from "../wire/backup-request.ts";
 import { healthStatusOf, type ItemWish, itemPathOf, protectedItemBody, renderItem } from "../wire/protected-item.ts";
-import { type InVault, itemNamesOf, itemOf, sameText, vaultOf } from "./in-vault.ts";
+import { admitsContainer, type InVault, itemNamesOf, itemOf, sameText, vaultOf } from "./in-vault.ts";
 
 export const ITEM_ROUTES: readonly Route[] = [
   { method: "PUT", path: PATHS.item, operation: operationOfPut, isChange: true, handle: put },
@@ -157,7 +157,6 @@ async function nextRunsOf(call: ApiCall, vault: string): Promise<(item: ItemBody
 const IN_FORCE: readonly ItemBody["state"][] = ["IRPending", "Protected", "ProtectionError"];
 
 function admits(filter: Filter, item: ItemBody): boolean {
-  const container = filter.value("containerName");
   return (
     filter.admits("backupManagementType", "AzureIaasVM") &&
     filter.admits("itemType", "VM") &&
@@ -165,10 +164,9 @@ function admits(filter: Filter, item: ItemBody): boolean {
     filter.admits("friendlyName", item.machineName) &&
     filter.admits("policyName", item.policy ?? "") &&
     filter.admits("healthState", healthStatusOf(item)) &&
-    (container === undefined || isContainer(item.containerName, container))
+    // What only other kinds of items have.
+    filter.admits("backupSetName", undefined) &&
+    filter.admits("backupEngineName", undefined) &&
+    admitsContainer(filter, item.containerName)
   );
 }
-
-/** Clients name a container with its leading kind, or without. */
-const isContainer = (name: string, asked: string): boolean =>
-  sameText(name, asked) || name.toLowerCase().endsWith(`;${asked.toLowerCase()}`);

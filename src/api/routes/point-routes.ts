@@ -8,6 +8,7 @@ import { type RestoreOf, startRestore, validateRestore } from "../../control/res
 import type { PointBody } from "../../control/rows/point-row.ts";
 import { sameArmId } from "../../domain/arm-ids.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
+import type { Filter } from "../filter.ts";
 import { accepted, resourcePlaces, validationPlaces } from "../long-running.ts";
 import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
@@ -55,9 +56,19 @@ async function list(call: ApiCall): Promise<Answer> {
     await pageOf<PointBody>(
       call.page,
       (page) => listPoints(call.deps, { vault: key, item: item.name, ...page }),
-      ({ time }) => call.filter.admitsTime("startDate", "endDate", new Date(time)),
+      (point) => admits(call.filter, point),
       (point) => renderPoint({ itemPath, point, expiresAt: expiryOf(point) }),
     ),
+  );
+}
+
+/** No point is ready to be moved, for want of an archive tier, and each is whole: logs and differentials are of databases. */
+function admits(filter: Filter, { time }: PointBody): boolean {
+  const kind = filter.value("restorePointQueryType")?.toLowerCase() ?? "all";
+  return (
+    filter.admits("moveReadyRPOnly", "false") &&
+    ["all", "full", "fullanddifferential"].includes(kind) &&
+    filter.admitsTime("startDate", "endDate", new Date(time))
   );
 }
 

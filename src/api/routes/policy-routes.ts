@@ -10,9 +10,11 @@ import {
   setEveryMinutes,
 } from "../../control/policies.ts";
 import type { PolicyBody } from "../../control/rows/policy-row.ts";
+import { warningsOf } from "../../domain/policy-validation.ts";
 import { type Answer, type ApiCall, ok, PATHS, type Route } from "../api-call.ts";
 import { pageOf } from "../paging.ts";
 import { parseBody } from "../request-body.ts";
+import { warningHeader } from "../warnings.ts";
 import { intervalBody, policyBody, renderInterval, renderPolicy } from "../wire/policy.ts";
 import { type InVault, vaultOf } from "./in-vault.ts";
 
@@ -35,7 +37,9 @@ async function list(call: ApiCall): Promise<Answer> {
   const inVault = await vaultOf(call);
   const render = await rendererOf(call, inVault);
   const isOfMachines =
-    call.filter.admits("backupManagementType", "AzureIaasVM") && call.filter.admits("workloadType", "VM");
+    call.filter.admits("backupManagementType", "AzureIaasVM") &&
+    call.filter.admits("workloadType", "VM") &&
+    call.filter.admits("fabricName", "Azure");
   return ok(
     await pageOf<PolicyBody>(
       call.page,
@@ -56,7 +60,7 @@ async function put(call: ApiCall): Promise<Answer> {
   const inVault = await vaultOf(call);
   const written = parseBody(policyBody, call.body, "BMSUserErrorInvalidPolicyInput");
   const { policy } = await putPolicy(call.deps, { vault: inVault.key, policy: call.name("policy"), written });
-  return ok((await rendererOf(call, inVault))(policy));
+  return { ...ok((await rendererOf(call, inVault))(policy)), headers: warningHeader(warningsOf(policy.policy)) };
 }
 
 /** 202 would be refused by one of the clients. */

@@ -1,5 +1,6 @@
 // A vault's configuration resources: other views of the same vault, and a few that always say the same.
 
+import { listContainers } from "../../control/containers.ts";
 import { ITEM_ROWS } from "../../control/rows/item-row.ts";
 import { listRows } from "../../control/rows/row-kind.ts";
 import { updateVault } from "../../control/vaults.ts";
@@ -79,8 +80,14 @@ async function listUsages(call: ApiCall): Promise<Answer> {
 }
 
 async function listSummaries(call: ApiCall): Promise<Answer> {
-  const type = call.filter.value("type") ?? "BackupProtectedItemCountSummary";
-  return ok({ value: [usage("AzureVM", type, await countItems(call))] });
+  const { key } = await vaultOf(call);
+  const { filter } = call;
+  const [ofItems, ofContainers] = ["BackupProtectedItemCountSummary", "BackupProtectionContainerCountSummary"];
+  if (!filter.admits("backupManagementType", "AzureIaasVM")) return ok({ value: [] });
+  if (filter.admits("type", ofItems)) return ok({ value: [usage("AzureVM", ofItems, await countItems(call))] });
+  if (!filter.admits("type", ofContainers)) return ok({ value: [] });
+  const { values } = await listContainers(call.deps, { vault: key, limit: Number.POSITIVE_INFINITY });
+  return ok({ value: [usage("AzureVM", ofContainers, values.length)] });
 }
 
 async function countItems(call: ApiCall): Promise<number> {

@@ -3,6 +3,7 @@
 import type { JobBody, JobSubTask } from "../../control/rows/job-row.ts";
 import { catalogEntryOf } from "../../domain/failure-catalog.ts";
 import { isCancellable, shownStatus, shownSubTasks } from "../../domain/job.ts";
+import { type JobProgress, type Pace, paceOf, progressOf } from "../../domain/job-progress.ts";
 import { renderDuration } from "./text.ts";
 
 const BYTES_PER_MB = 1024 * 1024;
@@ -41,17 +42,18 @@ function summaryOf(job: JobBody, now: Date) {
 
 function extendedInfoOf(job: JobBody, now: Date) {
   const shown = new Set(shownSubTasks(job.tasks).map(({ name }) => name));
+  const movement = movementOf(job, now);
   return {
     tasksList: job.tasks.filter(({ name }) => shown.has(name)).map((task) => renderTask(task, job, now)),
-    propertyBag: { ...job.properties, ...sizeOf(job) },
+    propertyBag: { ...job.properties, ...sizeOf(job), ...(movement && describeMovement(movement)) },
     internalPropertyBag: internalPropertiesOf(job),
-    ...progressOf(job, now),
+    ...(movement && renderMovement(movement)),
     ...(job.failure !== null && { dynamicErrorMessage: job.failure.message }),
   };
 }
 
 function renderTask(task: JobSubTask, job: JobBody, now: Date) {
-  const percent = task.status === "InProgress" ? percentOf(job) : undefined;
+  const percent = task.status === "InProgress" ? movementOf(job, now)?.percent : undefined;
   return {
     taskId: task.name,
     status: task.status,
@@ -73,32 +75,34 @@ function internalPropertiesOf({ backup, restore }: JobBody): Record<string, stri
   return { ...(backup && { IsInstantRpJob: "True" }), ...(restore && { restoreLocationType: restore.recoveryType }) };
 }
 
-function progressOf(job: JobBody, now: Date) {
-  const { doneBytes, totalBytes } = progressOfAllDisks(job);
-  const percent = percentOf(job);
-  if (percent === undefined || job.endedAt !== null) return {};
-  const elapsedMs = now.getTime() - Date.parse(job.startedAt);
-  const remaining = doneBytes > 0 ? renderDuration((elapsedMs / doneBytes) * (totalBytes - doneBytes)) : undefined;
+interface Movement extends JobProgress {
+  readonly pace: Pace | undefined;
+}
+
+/** Of a job that has not ended. It has a pace while a task is at work: cleaning up moves nothing. */
+function movementOf(job: JobBody, now: Date): Movement | undefined {
+  const disks = Object.values(job.progress);
+  const progress = job.endedAt === null ? progressOf(disks) : undefined;
+  const isAtWork = job.tasks.some(({ status }) => status === "InProgress");
+  return progress && { ...progress, pace: isAtWork ? paceOf(disks, now) : undefined };
+}
+
+/** Clients show the property bag as it is: so it says this in words. */
+function describeMovement({ doneBytes, totalBytes, pace }: Movement): Record<string, string> {
+  const megabytes = (bytes: number) => (bytes / BYTES_PER_MB).toFixed(1);
   return {
-    progressPercentage: percent,
-    ...(remaining !== undefined && { estimatedRemainingDuration: remaining }),
-    // Ours: a percentage tells no rate.
-    ...{ doneBytes, totalBytes },
+    "Data Transferred": `${megabytes(doneBytes)} MB of ${megabytes(totalBytes)} MB`,
+    ...(pace && { "Transfer Rate": `${megabytes(pace.bytesPerSecond)} MB/s` }),
   };
 }
 
-/** Undefined: what there is to do is not known yet. */
-function percentOf(job: JobBody): number | undefined {
-  if (Object.keys(job.progress).length === 0) return undefined;
-  const { doneBytes, totalBytes } = progressOfAllDisks(job);
-  return totalBytes === 0 ? 100 : Math.floor((100 * doneBytes) / totalBytes);
-}
-
-function progressOfAllDisks({ progress }: JobBody) {
-  const disks = Object.values(progress);
-  const totalBytes = disks.reduce((sum, disk) => sum + disk.totalBytes, 0);
-  const doneBytes = disks.reduce((sum, disk) => sum + disk.doneBytes, 0);
-  return { totalBytes, doneBytes: Math.min(doneBytes, totalBytes) };
+function renderMovement({ percent, doneBytes, totalBytes, pace }: Movement) {
+  return {
+    progressPercentage: percent,
+    ...(pace && { estimatedRemainingDuration: renderDuration(Math.ceil(pace.remainingMs / 1000) * 1000) }),
+    // Ours: a percentage tells no rate.
+    ...{ doneBytes, totalBytes, ...(pace && { bytesPerSecond: pace.bytesPerSecond }) },
+  };
 }
 
 function errorOf({ code, message }: NonNullable<JobBody["failure"]>) {

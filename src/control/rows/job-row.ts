@@ -80,6 +80,13 @@ const restore = z.object({
   disks: z.array(restoreDisk),
 });
 
+const diskProgress = z.object({
+  doneBytes: z.number().int(),
+  totalBytes: z.number().int(),
+  /** Since when bytes move, and how many were done by then. Rows of an older release do not say. */
+  moving: z.object({ since: instant, fromBytes: z.number().int() }).nullable().default(null),
+});
+
 const body = z.object({
   id: z.string(),
   operation: z.enum(JOB_OPERATIONS),
@@ -99,7 +106,7 @@ const body = z.object({
   /** How often its orchestration was lost and started again. */
   restarts: z.number().int(),
   /** Of what has to be read of the snapshot, or written to new disks; by the position of the disk. */
-  progress: z.record(z.string(), z.object({ doneBytes: z.number().int(), totalBytes: z.number().int() })),
+  progress: z.record(z.string(), diskProgress),
   backup: backup.nullable(),
   restore: restore.nullable(),
   /** Of short jobs: what the item shall become; interpreted by the use case that made the job. */

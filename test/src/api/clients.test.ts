@@ -1,8 +1,15 @@
 // The official clients of Azure Backup, unmodified, through the whole life of a protected machine: over real HTTP, with
 // pages of one entry.
 
-import type { ProtectedItemResource } from "@azure/arm-recoveryservicesbackup";
+import type {
+  AzureIaaSVMProtectionPolicy,
+  LongTermRetentionPolicy,
+  ProtectedItemResource,
+  WeeklyRetentionSchedule,
+} from "@azure/arm-recoveryservicesbackup";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { JobRef } from "../../../orchestrations/contracts.ts";
+import { changeJob, moveSubTask } from "../../../src/control/job-changes.ts";
 import { type ApiUnderTest, apiUnderTest, OWNER } from "../../support/api-under-test.ts";
 import { type Clients, clientsFor, type ServedApi, serveApi } from "../../support/served-api.ts";
 import {
@@ -141,6 +148,30 @@ describe("policies", () => {
     expect(await all(clients.backup.backupPolicies.list(VAULT, GROUP, { filter }))).toEqual([]);
   });
 
+  it("are saved with a warning when they are legal and probably not meant", async () => {
+    await createVault();
+    const { properties } = await clients.backup.protectionPolicies.get(VAULT, GROUP, "DefaultPolicy");
+    const policy = properties as AzureIaaSVMProtectionPolicy;
+    const retention = policy.retentionPolicy as LongTermRetentionPolicy;
+    const save = async (weeks: number) => {
+      const weeklySchedule: WeeklyRetentionSchedule = {
+        ...{ ...retention.dailySchedule, daysOfTheWeek: ["Sunday"] },
+        retentionDuration: { count: weeks, durationType: "Weeks" },
+      };
+      const body = { properties: { ...policy, retentionPolicy: { ...retention, weeklySchedule } } };
+      let warning: string | undefined;
+      const { name } = await clients.backup.protectionPolicies.createOrUpdate(VAULT, GROUP, "Weekly", body, {
+        onResponse: ({ headers }) => {
+          warning = headers.get("warning");
+        },
+      });
+      return [name, warning];
+    };
+    expect(await save(8)).toEqual(["Weekly", undefined]);
+    const text = /^299 - "The weekly rule keeps points shorter than the daily one[^"]*"$/;
+    expect(await save(2)).toEqual(["Weekly", expect.stringMatching(text)]);
+  });
+
   it("go back as they came, are refused when wrong, and go only when nobody uses them", async () => {
     await createVault();
     const policy = await clients.backup.protectionPolicies.get(VAULT, GROUP, "DefaultPolicy");
@@ -213,6 +244,20 @@ describe("a machine", () => {
     expect(status).toBe(202);
     expect(await statusesOf(operation)).toEqual(["Succeeded", "Succeeded"]);
     expect(await jobOf(operation)).toMatchObject({ status: "InProgress", actionsInfo: ["Cancellable"] });
+    const { ref } = test.service.started.at(-1) as { ref: JobRef };
+    await moveSubTask(test.service.deps, ref, "Take Snapshot", "start");
+    await moveSubTask(test.service.deps, ref, "Take Snapshot", "complete");
+    await moveSubTask(test.service.deps, ref, "Transfer data to vault", "start");
+    const moving = { since: "2026-03-01T12:05:00.000Z", fromBytes: 0 };
+    const progress = { "0": { doneBytes: 2 ** 28, totalBytes: 2 ** 30, moving } };
+    await changeJob(test.service.deps, ref, () => ({ progress }));
+    test.service.now = new Date("2026-03-01T12:05:16Z");
+    expect(await jobOf(operation)).toMatchObject({
+      extendedInfo: {
+        ...{ progressPercentage: 25, estimatedRemainingDuration: "PT48S" },
+        propertyBag: { "Data Transferred": "256.0 MB of 1024.0 MB", "Transfer Rate": "16.0 MB/s" },
+      },
+    });
     test.service.now = new Date("2026-03-01T12:09:44.017Z");
     const point = await finishBackup(test.service);
     expect(await jobOf(operation)).toMatchObject({

@@ -45,7 +45,7 @@ beforeAll(async () => {
     { ...deps, settings, clock: { now: () => now } },
     { keySets: webKeySets, roleAssignments: assignments, onInternalError: (cause) => expect.fail(String(cause)) },
     {
-      ...{ publicUrl: undefined, trustedProxies: [], assumedPeer: "127.0.0.1", pageSize: 10, maxBodyBytes: 1000 },
+      ...{ publicUrl: undefined, isBehindProxy: true, pageSize: 10, maxBodyBytes: 1000 },
       authorityUrl: `${azure.origin}/${tenantId}`,
       issuers: [
         { issuer, keysUrl: `${azure.origin}/${tenantId}/discovery/v2.0/keys`, audiences: ["api://holdfast", ARM] },
