@@ -21,7 +21,7 @@ import { freeSlot, inSlot, type SlotHolder, takeSlot } from "../control/slots.ts
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
-import { backupOf, changeBackup, readVault } from "./backup-work.ts";
+import { backupOf, changeBackup, readItem, readVault } from "./backup-work.ts";
 import { asOutcome, unlessBug } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
@@ -63,8 +63,9 @@ async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> 
   const job = await readJob(deps, ref);
   if (backupOf(job).transfer !== null) return job;
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
-  const transfer = newTransferId(vault);
-  return changeBackup(deps, ref, (backup) => (backup.transfer === null ? { transfer } : undefined));
+  const { archiveItem } = await readItem(deps, ref.vault, job.item);
+  const decided = { transfer: newTransferId(vault), archiveItem };
+  return changeBackup(deps, ref, (backup) => (backup.transfer === null ? decided : undefined));
 }
 
 export function planDisk(deps: ActivityDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome<{ sliceCount: number }>> {

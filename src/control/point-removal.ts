@@ -57,8 +57,8 @@ function withSnapshot(point: PointBody, change: Partial<PointBody["snapshot"]>):
 export async function deleteInArchive(
   deps: ControlDeps,
   vault: string,
-  item: ItemBody,
-  point: PointBody,
+  item: Pick<ItemBody, "archiveItem">,
+  point: { readonly archive: Pick<NonNullable<PointBody["archive"]>, "transfer"> | null },
   deletion: Deletion,
 ): Promise<boolean> {
   const held = await readRow(deps.tables, VAULT_ROWS, vaultPlace(vault));
