@@ -5,10 +5,11 @@ import { collectVaults } from "../../src/control/care.ts";
 import { purgeDueItems } from "../../src/control/purge.ts";
 import type { JobBody } from "../../src/control/rows/job-row.ts";
 import { parseItemId, pinName, type TransferId } from "../../src/vault/format/names.ts";
-import { readPoint } from "../../src/vault/points.ts";
+import { beginTransfer, readPoint } from "../../src/vault/points.ts";
+import { newTransferId } from "../../src/vault/transfer.ts";
 import { VAULT } from "../support/service.ts";
 import { backUp, openArchive } from "../support/service-work.ts";
-import { beginBackup, type SmallWorld, startSmallWorld, write } from "../support/small-world.ts";
+import { beginBackup, faultsOf, type SmallWorld, startSmallWorld, write } from "../support/small-world.ts";
 
 const DAY_MS = 24 * 3_600_000;
 let world: SmallWorld;
@@ -123,5 +124,46 @@ describe("A job that lost its orchestration, and is taken up when its item is re
     await service.pass(15 * DAY_MS);
     await collectVaults(service.deps);
     expect(packNames()).toEqual([]);
+  });
+});
+
+describe("A transfer without progress", () => {
+  it("is given up a week later when no job works on it, and not before", async () => {
+    const { service, item } = world;
+    for (const seed of [1, 2, 3]) await backUpOnce(seed);
+    const vault = await openArchive(service);
+    const point = { item: parseItemId(item.archiveItem), transfer: newTransferId(vault) };
+    await beginTransfer(vault, point, []);
+    await service.pass(6 * DAY_MS);
+    await collectVaults(service.deps);
+    expect(pinNames()).toEqual([pinName(point.transfer)]);
+    await service.pass(2 * DAY_MS);
+    await collectVaults(service.deps);
+    expect(pinNames()).toEqual([]);
+    expect((await readPoint(vault, point))?.kind).toBe("void");
+  });
+
+  it("of a job that is open goes on after weeks, and is committed", async () => {
+    const { service } = world;
+    write(world, 1);
+    await beginBackup(world);
+    await service.untilAllEnded();
+    write(world, 2);
+    const job = await beginBackup(world);
+    const { promise: isHeldUp, resolve: goOn } = Promise.withResolvers<void>();
+    service.onCall = async (name, perform) => {
+      if (name === "archive.create") await isHeldUp;
+      return perform();
+    };
+    await service.until(async () => pinNames().length > 0);
+    for (let weeks = 0; weeks < 3; weeks++) {
+      service.hub.clock.advance(7 * DAY_MS);
+      await collectVaults({ ...service.deps, archives: service.archive });
+    }
+    expect(pinNames()).toEqual([pinName(transferOf(await service.job(job)))]);
+    goOn();
+    await service.untilAllEnded();
+    expect((await service.job(job)).status).toBe("Completed");
+    expect(await faultsOf(world)).toEqual([]);
   });
 });
