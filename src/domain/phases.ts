@@ -5,9 +5,6 @@
 import { HoldfastFailure } from "../base/failure.ts";
 import type { JobId } from "./job-id.ts";
 
-export const PHASES = ["Snapshot", "Transfer"] as const;
-export type PhaseName = (typeof PHASES)[number];
-
 export type Phase =
   | { readonly state: "Free"; readonly fence: number }
   | { readonly state: "Held"; readonly fence: number; readonly owner: JobId };
@@ -36,16 +33,7 @@ export function holds(phase: Phase, job: JobId, fence: number): boolean {
   return phase.state === "Held" && phase.owner === job && phase.fence === fence;
 }
 
-export type BackupTrigger = "Scheduled" | "OnDemand";
-
-/**
- * What a backup does that meets a live snapshot of its machine: a user is told at once, a scheduled run leaves a failed
- * job. It is never silently skipped.
- */
-export function onBusySnapshot(trigger: BackupTrigger): "refuse" | "fail-job" {
-  return trigger === "OnDemand" ? "refuse" : "fail-job";
-}
-
+/** A user is told at once, a scheduled run leaves a job that failed with it: a backup is never skipped in silence. */
 export function backupInProgress(vmName: string, owner: JobId): HoldfastFailure {
   return new HoldfastFailure(
     "conflict",
