@@ -107,7 +107,8 @@ export function commitTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOut
     const job = await readJob(deps, ref);
     const standing = await committedManifest(deps, ref, job);
     if (standing) return mirrorCommit(deps, ref, standing);
-    await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
+    const claim = { job: ref.job, fence: backupOf(job).fences.transfer };
+    await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, claim);
     const { open } = await openSession(deps, ref, job);
     return mirrorCommit(deps, ref, await open.commit());
   });
