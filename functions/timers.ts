@@ -11,9 +11,7 @@ import { reconcileVaults } from "../src/control/reconcile.ts";
 import { retainVaults } from "../src/control/retention.ts";
 import { openService } from "../src/wiring.ts";
 import { durableWorkflow } from "./durable-workflow.ts";
-
-const HISTORY_DAYS = 7;
-const DAY_MS = 24 * 3_600_000;
+import { purgeHistory } from "./purge-history.ts";
 
 /** Each minute; the dispatcher looks ahead by more than that. */
 every("dispatch", "0 * * * * *", async (deps) => void (await dispatch(deps)));
@@ -26,15 +24,7 @@ every("collect", "0 37 3 * * *", collectVaults);
 app.timer("purge-history", {
   schedule: "0 17 4 * * *",
   extraInputs: [df.input.durableClient()],
-  handler: async (_timer, context) => {
-    const before = new Date(openService().clock.now().getTime() - HISTORY_DAYS * DAY_MS);
-    const { Completed, Failed, Terminated } = df.OrchestrationRuntimeStatus;
-    await df.getClient(context).purgeInstanceHistoryBy({
-      createdTimeFrom: new Date(0),
-      createdTimeTo: before,
-      runtimeStatus: [Completed, Failed, Terminated],
-    });
-  },
+  handler: async (_timer, context) => void (await purgeHistory(df.getClient(context), openService().clock.now())),
 });
 
 function every(name: string, schedule: string, work: (deps: ControlDeps) => Promise<void>): void {

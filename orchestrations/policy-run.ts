@@ -5,7 +5,7 @@ import type { OrchestrationContext } from "durable-functions";
 import { type PolicyRun, START_BACKUPS } from "./contracts.ts";
 import { call, type Steps } from "./steps.ts";
 
-/** At a hundred items each, the most that a vault may have, and room. */
+/** At five hundred items each (LIMITS), the most that a vault may have take twenty: a bound that only a fault ever meets. */
 const MAX_BATCHES = 150;
 
 export function* policyRun(context: OrchestrationContext): Steps<void> {

@@ -6,17 +6,18 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { hasSubTaskEnded, moveSubTask, readJob } from "../control/job-changes.ts";
 import { freePhase } from "../control/phases.ts";
-import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
+import { deleteInArchive } from "../control/point-removal.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
 import { POINT_ROWS, pointPlace } from "../control/rows/point-row.ts";
 import { readRow } from "../control/rows/row-kind.ts";
+import { VAULT_ROWS, vaultPlace } from "../control/rows/vault-row.ts";
 import { freeSlot } from "../control/slots.ts";
-import { abandonTransfer } from "../vault/points.ts";
-import { backupOf, readVault } from "./backup-work.ts";
+import { abandonTransfer, readManifest } from "../vault/points.ts";
+import { backupOf } from "./backup-work.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { completeSnapshot } from "./points.ts";
 import { mirrorCommit, transferOf } from "./transfer.ts";
-import { committedManifest, pointOfJob } from "./transfer-session.ts";
+import { pointOfJob } from "./transfer-session.ts";
 
 interface GiveUp extends JobRef {
   readonly phase: Phase;
@@ -64,15 +65,21 @@ async function giveUpSnapshot(deps: ControlDeps, ref: JobRef, job: JobBody): Pro
   return (await deps.snapshots.remove(snapshot)) === "gone" ? "gone" : "pending";
 }
 
-/** The void and the manifest race on one name, and one of them wins. */
+/**
+ * The void and the manifest race on one name, and one of them wins. The point's row tells whether the item, or its data, was
+ * removed for good while nobody worked on the job: then a manifest that no row tells of goes the way of the others.
+ */
 async function giveUpTransfer(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<"gone" | "stands"> {
-  // With an item that is gone, everything of it in the archive is on its way out.
-  if (!(await readRow(deps.tables, ITEM_ROWS, itemPlace(ref.vault, job.item)))) return "gone";
   const point = await pointOfJob(deps, ref, job);
-  if (!point) return "gone";
-  const vault = await deps.archives.open(await readVault(deps, ref.vault));
+  const owner = await readRow(deps.tables, VAULT_ROWS, vaultPlace(ref.vault));
+  if (!point || !owner?.body.archive) return "gone";
+  const vault = await deps.archives.open(owner.body);
   if ((await abandonTransfer(vault, point, `job ${ref.job} gave it up`)) === "void") return "gone";
-  const manifest = await committedManifest(deps, ref, job);
-  if (manifest) await mirrorCommit(deps, ref, manifest);
-  return "stands";
+  if (await readRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, backupOf(job).pointId))) {
+    await mirrorCommit(deps, ref, (await readManifest(vault, point)).manifest);
+    return "stands";
+  }
+  const deletion = { reason: "its item is removed", evenLast: true };
+  await deleteInArchive(deps, ref.vault, { archiveItem: point.item }, { archive: point }, deletion);
+  return "gone";
 }

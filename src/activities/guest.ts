@@ -4,10 +4,11 @@
 import type { ItemBody } from "../control/rows/item-row.ts";
 import type { BackupWork } from "../control/rows/job-row.ts";
 import {
+  bestOf,
   type Consistency,
   type ConsistencyDecision,
   decideConsistency,
-  explainConsistency,
+  explainOutcome,
   type PowerState,
 } from "../domain/consistency.ts";
 import type { Machine } from "../ports/machines.ts";
@@ -31,26 +32,18 @@ export function decideGuest(machine: Machine, item: ItemBody): ConsistencyDecisi
   });
 }
 
-const BEST_FIRST: readonly RowConsistency[] = ["application", "file-system", "crash"];
-
-/** What the platform says it became; a reason is recorded whenever it is not the best there is. */
-export function recordGuest(
-  backup: BackupWork,
-  actual: RowConsistency,
-): Pick<BackupWork, "consistency" | "consistencyReason"> {
-  if (actual === "application") return { consistency: actual, consistencyReason: "" };
-  const expected = backup.asksForCrashConsistent
-    ? "crash"
-    : backup.machine?.osType === "Linux"
-      ? "file-system"
-      : "application";
-  const isWorse = BEST_FIRST.indexOf(actual) > BEST_FIRST.indexOf(expected);
-  if (!isWorse) return { consistency: actual, consistencyReason: backup.consistencyReason };
-  return { consistency: actual, consistencyReason: explainConsistency("guest-did-not-cooperate") };
-}
-
-export const WIRE_CONSISTENCY: Readonly<Record<RowConsistency, Consistency>> = {
+const DOMAIN_WORDS: Readonly<Record<RowConsistency, Consistency>> = {
   application: "ApplicationConsistent",
   "file-system": "FileSystemConsistent",
   crash: "CrashConsistent",
 };
+
+/** What the platform says it became; a reason is recorded whenever it is not the best there is. */
+export function recordGuest(
+  { asksForCrashConsistent, machine, consistencyReason }: BackupWork,
+  actual: RowConsistency,
+): Pick<BackupWork, "consistency" | "consistencyReason"> {
+  const expected = asksForCrashConsistent ? "CrashConsistent" : bestOf(machine?.osType ?? "Windows");
+  const reason = explainOutcome(DOMAIN_WORDS[actual], expected, consistencyReason);
+  return { consistency: actual, consistencyReason: reason };
+}

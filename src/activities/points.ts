@@ -24,7 +24,8 @@ export function addPoint(deps: ControlDeps, ref: JobRef): Promise<StepOutcome> {
     const place = pointPlace(ref.vault, job.item, backupOf(job).pointId);
     const standing = await readRow(deps.tables, POINT_ROWS, place);
     if (!standing) {
-      await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "snapshot" }, ref.job);
+      const claim = { job: ref.job, fence: backupOf(job).fences.snapshot };
+      await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "snapshot" }, claim);
       await insertRow(deps.tables, POINT_ROWS, place, pointOf(job));
     }
     await completeSnapshot(deps, ref, job);

@@ -77,10 +77,11 @@ export async function committedManifest(deps: ControlDeps, ref: JobRef, job: Job
 }
 
 export async function pointOfJob(deps: ControlDeps, ref: JobRef, job: JobBody): Promise<PointId | undefined> {
-  const { transfer } = backupOf(job);
+  const { transfer, archiveItem } = backupOf(job);
   if (transfer === null) return undefined;
-  const { archiveItem } = await readItem(deps, ref.vault, job.item);
-  return { item: parseItemId(archiveItem), transfer: parseTransferId(transfer) };
+  // Rows of an earlier version do not say whose it is.
+  const item = archiveItem ?? (await readItem(deps, ref.vault, job.item)).archiveItem;
+  return { item: parseItemId(item), transfer: parseTransferId(transfer) };
 }
 
 async function backupFor(deps: ActivityDeps, ref: JobRef, job: JobBody, { item }: PointId): Promise<Backup> {

@@ -21,7 +21,7 @@ import { freeSlot, inSlot, type SlotHolder, takeSlot } from "../control/slots.ts
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
-import { backupOf, changeBackup, readVault } from "./backup-work.ts";
+import { backupOf, changeBackup, readItem, readVault } from "./backup-work.ts";
 import { asOutcome, unlessBug } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
@@ -72,11 +72,12 @@ async function decideTransfer(deps: ControlDeps, ref: JobRef): Promise<JobBody> 
   const job = await readJob(deps, ref);
   if (backupOf(job).transfer !== null) return job;
   const vault = await deps.archives.open(await readVault(deps, ref.vault));
-  const transfer = newTransferId(vault);
+  const { archiveItem } = await readItem(deps, ref.vault, job.item);
+  const decided = { transfer: newTransferId(vault), archiveItem };
   return changeJob(deps, ref, (row) => {
     const backup = backupOf(row);
     const isWanted = backup.transfer === null && !hasSubTaskEnded(row, SUB_TASK_OF.transfer);
-    return isWanted ? { backup: { ...backup, transfer } } : undefined;
+    return isWanted ? { backup: { ...backup, ...decided } } : undefined;
   });
 }
 
@@ -121,7 +122,8 @@ export function commitTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOut
     const job = await readJob(deps, ref);
     const standing = await committedManifest(deps, ref, job);
     if (standing) return mirrorCommit(deps, ref, standing);
-    await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, ref.job);
+    const claim = { job: ref.job, fence: backupOf(job).fences.transfer };
+    await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, claim);
     const { open } = await openSession(deps, ref, job);
     return mirrorCommit(deps, ref, await open.commit());
   });

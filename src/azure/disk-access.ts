@@ -5,6 +5,7 @@
 // Ending access to what somebody still uses does no harm: their next request is refused, and they ask again.
 
 import { AnonymousCredential, PageBlobClient } from "@azure/storage-blob";
+import { LIMITS } from "../domain/limits.ts";
 import type { Arm } from "./arm.ts";
 import { asked, azureErrorOf, failureOf, found } from "./azure-failures.ts";
 import { parseResourceId } from "./resource-path.ts";
@@ -20,7 +21,7 @@ export interface AccessTimes {
   readonly operationMs: number;
 }
 
-const TIMES: AccessTimes = { grantedSeconds: 3 * 3600, renewBeforeMs: 30 * 60_000, operationMs: 30_000 };
+const TIMES: AccessTimes = { grantedSeconds: LIMITS.sasMs / 1000, renewBeforeMs: 30 * 60_000, operationMs: 30_000 };
 const POLL_MS = 500;
 
 interface Grant {

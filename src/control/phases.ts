@@ -1,13 +1,16 @@
 // Claiming, checking and freeing a machine's two phases, by compare-and-swap on their rows. A phase goes over to another
 // job only when its holder is over: its job has ended, or its orchestration has. Never because of its age.
 //
-// A holder that was replaced may still be running somewhere (its orchestration was terminated while an activity worked).
-// Whatever such a one writes besides garbage, it writes after `requirePhase`, which then fails; and the vault's archive
-// has its own protocol, by which a void transfer never becomes a point.
+// A holder that was replaced may still be running somewhere: its orchestration was terminated while an activity worked. Its
+// job may be taken up again, and hold the phase a second time when the other one has let go of it. So the owner does not tell
+// who is late; the fence does, which grows with each holder, and which the job's row keeps as it was granted. A point's row
+// and a manifest are written after `requirePhase` has compared it. Check and write are two steps: what comes between them
+// harms no other job, for each writes a point, a snapshot and a transfer of its own, and in the archive a transfer that was
+// given up never becomes a point (src/vault/points.ts).
 
 import { HoldfastFailure } from "../base/failure.ts";
 import type { JobId } from "../domain/job-id.ts";
-import { claimPhase as decideClaim, type Phase, releasePhase, UNTOUCHED_PHASE } from "../domain/phases.ts";
+import { claimPhase as decideClaim, holds, type Phase, releasePhase, UNTOUCHED_PHASE } from "../domain/phases.ts";
 import type { ControlDeps } from "./control-deps.ts";
 import { JOB_ROWS, jobPlace } from "./rows/job-row.ts";
 import { type Held, insertRow, readRow, replaceRow } from "./rows/row-kind.ts";
@@ -50,10 +53,14 @@ export async function claimPhase(
   );
 }
 
-/** Fails with "conflict" when the job does not hold the phase (any more). */
-export async function requirePhase(deps: Pick<ControlDeps, "tables">, of: PhaseOf, job: string): Promise<void> {
+/** `fence`: what the job was granted, as its row said when the step began. Fails with "conflict" when that is over. */
+export async function requirePhase(
+  deps: Pick<ControlDeps, "tables">,
+  of: PhaseOf,
+  { job, fence }: { readonly job: string; readonly fence: number | null },
+): Promise<void> {
   const phase = phaseOf(await readRow(deps.tables, PHASE_ROWS, phasePlace(of.vault, of.item, of.phase)));
-  if (phase.state === "Held" && phase.owner === job) return;
+  if (fence !== null && holds(phase, job as JobId, fence)) return;
   throw new HoldfastFailure("conflict", "HoldfastPhaseLost", `Job ${job} does not hold the ${of.phase} phase any more`);
 }
 
@@ -67,7 +74,10 @@ export async function liveHolder(
   return phase.owner;
 }
 
-/** Frees the phase if the job still holds it. */
+/**
+ * Frees the phase if the job still holds it, under whatever fence: its row may not know of a claim whose answer was lost. A
+ * late step that frees what the job holds once more costs it the phase, and `requirePhase` says so.
+ */
 export async function freePhase(deps: Pick<ControlDeps, "tables" | "clock">, of: PhaseOf, job: string): Promise<void> {
   for (let race = 0; race < MAX_RACES; race++) {
     const held = await readRow(deps.tables, PHASE_ROWS, phasePlace(of.vault, of.item, of.phase));

@@ -5,6 +5,7 @@
 // refuses when the point is held there, or its item's last.
 
 import { HoldfastFailure } from "../base/failure.ts";
+import { nextSnapshotState, type SnapshotEvent } from "../domain/point-states.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
 import { type Deletion, deletePoint } from "../vault/point-states.ts";
 import type { ControlDeps } from "./control-deps.ts";
@@ -41,24 +42,26 @@ export async function releaseSnapshot(
   point: PointBody,
 ): Promise<void> {
   const place = pointPlace(vault, item.name, point.pointId);
-  const { snapshot } = await changeRow(deps.tables, POINT_ROWS, place, (row) =>
-    row.snapshot.state === "valid" ? withSnapshot(row, { state: "leaving" }) : undefined,
-  );
+  const { snapshot } = await changeRow(deps.tables, POINT_ROWS, place, (row) => afterSnapshotEvent(row, "released"));
   if (snapshot.state !== "leaving" || !snapshot.ref) return;
   if ((await deps.snapshots.remove(snapshot.ref)) !== "gone") return;
-  await changeRow(deps.tables, POINT_ROWS, place, (row) => withSnapshot(row, { state: "deleted", ref: null }));
+  await changeRow(deps.tables, POINT_ROWS, place, (row) => afterSnapshotEvent(row, "gone"));
 }
 
-function withSnapshot(point: PointBody, change: Partial<PointBody["snapshot"]>): PointBody {
-  return { ...point, snapshot: { ...point.snapshot, ...change } };
+/** Undefined when it was known. */
+function afterSnapshotEvent(point: PointBody, event: SnapshotEvent): PointBody | undefined {
+  const { snapshot } = point;
+  const state = nextSnapshotState(snapshot.state, event);
+  if (state === snapshot.state) return undefined;
+  return { ...point, snapshot: { ...snapshot, state, ref: state === "deleted" ? null : snapshot.ref } };
 }
 
 /** False when the archive has a reason to keep it. */
 export async function deleteInArchive(
   deps: ControlDeps,
   vault: string,
-  item: ItemBody,
-  point: PointBody,
+  item: Pick<ItemBody, "archiveItem">,
+  point: { readonly archive: Pick<NonNullable<PointBody["archive"]>, "transfer"> | null },
   deletion: Deletion,
 ): Promise<boolean> {
   const held = await readRow(deps.tables, VAULT_ROWS, vaultPlace(vault));

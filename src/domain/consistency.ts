@@ -55,27 +55,19 @@ export function decideConsistency(guest: GuestFacts): ConsistencyDecision {
   }
   const reason = reasonAgainstGuest(guest);
   if (reason !== undefined) return { ask: "CrashConsistent", expected: "CrashConsistent", reason };
-  if (guest.osType === "Windows") return { ask: "BestPossible", expected: "ApplicationConsistent", reason: undefined };
-  return { ask: "BestPossible", expected: "FileSystemConsistent", reason: "linux-without-scripts" };
+  const reasonOfSystem = guest.osType === "Linux" ? "linux-without-scripts" : undefined;
+  return { ask: "BestPossible", expected: bestOf(guest.osType), reason: reasonOfSystem };
 }
+
+/** Of a guest that cooperates. */
+export const bestOf = (osType: OsType): Consistency =>
+  osType === "Linux" ? "FileSystemConsistent" : "ApplicationConsistent";
 
 function reasonAgainstGuest({ powerState, osType, agent, hasExtension }: GuestFacts): ConsistencyReason | undefined {
   if (powerState !== "Running") return "machine-off";
   if (agent.status !== "Ready") return agent.status === "Absent" ? "agent-absent" : "agent-not-ready";
   if (osType === "Windows" && isOlder(agent.version, MIN_WINDOWS_AGENT)) return "agent-too-old";
   return hasExtension ? undefined : "extension-absent";
-}
-
-export interface RecordedConsistency {
-  readonly consistency: Consistency;
-  readonly reason: ConsistencyReason | undefined;
-}
-
-/** `actual`: what Azure says the restore point became. */
-export function recordConsistency(decision: ConsistencyDecision, actual: Consistency): RecordedConsistency {
-  const isWorse = CONSISTENCIES.indexOf(actual) > CONSISTENCIES.indexOf(decision.expected);
-  if (isWorse) return { consistency: actual, reason: "guest-did-not-cooperate" };
-  return { consistency: actual, reason: actual === "ApplicationConsistent" ? undefined : decision.reason };
 }
 
 const REASONS: Readonly<Record<ConsistencyReason, string>> = {
@@ -90,6 +82,13 @@ const REASONS: Readonly<Record<ConsistencyReason, string>> = {
 };
 
 export const explainConsistency = (reason: ConsistencyReason): string => REASONS[reason];
+
+/** Why a snapshot is no better than what Azure says it became; "" when it is the best there is. `reason`: what was known before. */
+export function explainOutcome(actual: Consistency, expected: Consistency, reason: string): string {
+  if (actual === "ApplicationConsistent") return "";
+  const isWorse = CONSISTENCIES.indexOf(actual) > CONSISTENCIES.indexOf(expected);
+  return isWorse ? explainConsistency("guest-did-not-cooperate") : reason;
+}
 
 function isOlder(version: string, wanted: string): boolean {
   const [parts, wantedParts] = [version, wanted].map((text) => text.split(".").map(Number));

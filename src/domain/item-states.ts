@@ -156,10 +156,3 @@ const DAY_MS = 24 * 60 * 60_000;
 export function purgeTimeOf(deletedAt: Date, retentionDays: number): Date {
   return new Date(deletedAt.getTime() + retentionDays * DAY_MS);
 }
-
-/** The vault's claim on the machine, and its lock on the redundancy, last as long as there is an item at all. */
-export const isInVault = (state: ItemState): boolean => state !== "NotProtected";
-
-/** Soft-deleted data is not counted as protected. */
-export const countsAsProtected = (state: ItemState): boolean =>
-  state === "IRPending" || state === "Protected" || state === "ProtectionError";

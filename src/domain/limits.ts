@@ -6,16 +6,10 @@ const TIB = 1024 * 1024 * MIB;
 export const LIMITS = {
   /** What Azure makes of a managed disk at most. */
   diskBytes: 32 * TIB,
-  /** The largest sizes of machines take 64 data disks. */
-  dataDisksPerMachine: 64,
   /** The table partition of a vault's items is listed whole by clients without filters; at 10,000 that is some seconds. */
   itemsPerVault: 10_000,
   /** Azure's own bound. az refuses policies with 1,000 items or more, so more would be of use to nobody. */
   policiesPerVault: 200,
-  /** Two slices at once on two cores stay far below the 2 GiB of the smallest instance. */
-  sliceMemoryBytes: 128 * MIB,
-  /** With two slices, the heap of the runtime and what it has not collected yet. */
-  processMemoryBytes: 400 * MIB,
   /** Transfers under way: enough that a slice's place is always in use, few enough that their grants and pins are no crowd. */
   transfersPerSliceSlot: 10,
   /** What is lost when an instance dies; and far below every host's limit for one invocation. */
@@ -26,8 +20,6 @@ export const LIMITS = {
   historyEvents: 1_000,
   /** Larger inputs and outputs leave the queue message for a blob, at one more request each way. */
   payloadBytes: 16 * 1024,
-  /** From the scheduled instant until the snapshot is asked for. */
-  snapshotStartMs: 60_000,
   /** How far ahead the dispatcher expands: one tick of its timer, and half of one for a late tick. */
   dispatchAheadMs: 90_000,
   /**
@@ -35,8 +27,9 @@ export const LIMITS = {
    * the last machines' snapshots would wait for the first ones' transfers.
    */
   startsPerBatch: 500,
-  /** A restore point collection takes 200 points at most; before that, backups continue in the next group. */
-  pointsPerCollection: 200,
-  /** A SAS lives this long, and is asked for anew before it ends: long enough for a slice, short enough to be stolen for little. */
-  sasMs: 60 * 60_000,
+  /**
+   * A SAS lives this long, and is asked for anew before it ends: long enough for a disk's transfer to ask seldom, since each
+   * grant takes Azure a second or more; short enough that what no process ends is soon worth nothing.
+   */
+  sasMs: 3 * 3_600_000,
 } as const;

@@ -1,12 +1,9 @@
 // The two phases of a machine, each held by at most one job: the snapshot, and the transfer. A held phase carries a fence
-// number that grows with each holder and that later rows repeat, so that what a late holder writes can be told and
-// refused. A phase is taken over only when its holder's job has ended; never because it is old: transfers take days.
+// number that grows with each holder and that the holder's row keeps, so that a late holder can be told and refused, also one
+// that holds the phase again by then. A phase is taken over only when its holder's job has ended; never because it is old: transfers take days.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import type { JobId } from "./job-id.ts";
-
-export const PHASES = ["Snapshot", "Transfer"] as const;
-export type PhaseName = (typeof PHASES)[number];
 
 export type Phase =
   | { readonly state: "Free"; readonly fence: number }
@@ -36,16 +33,7 @@ export function holds(phase: Phase, job: JobId, fence: number): boolean {
   return phase.state === "Held" && phase.owner === job && phase.fence === fence;
 }
 
-export type BackupTrigger = "Scheduled" | "OnDemand";
-
-/**
- * What a backup does that meets a live snapshot of its machine: a user is told at once, a scheduled run leaves a failed
- * job. It is never silently skipped.
- */
-export function onBusySnapshot(trigger: BackupTrigger): "refuse" | "fail-job" {
-  return trigger === "OnDemand" ? "refuse" : "fail-job";
-}
-
+/** A user is told at once, a scheduled run leaves a job that failed with it: a backup is never skipped in silence. */
 export function backupInProgress(vmName: string, owner: JobId): HoldfastFailure {
   return new HoldfastFailure(
     "conflict",

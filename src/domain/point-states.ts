@@ -1,112 +1,31 @@
-// The life of a recovery point by its two copies: the snapshot beside the machine's disks, and what is in the vault.
+// The life of a recovery point's snapshot, as a table that every change of it goes through. The other copy, in the vault, has
+// a life of its own there: a manifest that stands until a collector removes it (src/vault/point-states.ts). The row of a point
+// goes when its snapshot is deleted and the vault has no copy for anybody any more.
 
 import { assert } from "../base/assert.ts";
 
-export const POINT_STATES = ["Snapshot", "Transferring", "SnapshotAndVault", "Vault", "Gone"] as const;
-export type PointState = (typeof POINT_STATES)[number];
+/** "leaving": nobody chooses it any more, and the platform is told to remove it, again and again until it is gone. */
+export const SNAPSHOT_STATES = ["valid", "leaving", "deleted"] as const;
+export type SnapshotState = (typeof SNAPSHOT_STATES)[number];
 
-export const POINT_EVENTS = [
-  /** A transfer holds the snapshot. */
-  "transfer-begins",
-  /** The manifest is committed: that is the backup. */
-  "transfer-committed",
-  /** Failed, cancelled or skipped: the snapshot stays as it is. */
-  "transfer-abandoned",
-  "snapshot-released",
-  /** Found to be gone from Azure, without us. */
-  "snapshot-lost",
-  "vault-copy-deleted",
-  /** Within its soft deletion. */
-  "vault-copy-undeleted",
+export const SNAPSHOT_EVENTS = [
+  /** Its time is over, or its item is removed. */
+  "released",
+  /** The platform has it no more. */
+  "gone",
 ] as const;
-export type PointEvent = (typeof POINT_EVENTS)[number];
+export type SnapshotEvent = (typeof SNAPSHOT_EVENTS)[number];
 
-/** `undefined`: a bug. Events come more than once and late, so what is done already stays done. */
-export const POINT_TRANSITIONS: Readonly<Record<PointState, Readonly<Record<PointEvent, PointState | undefined>>>> = {
-  Snapshot: {
-    "transfer-begins": "Transferring",
-    // Whatever this row missed: a committed manifest stands.
-    "transfer-committed": "SnapshotAndVault",
-    "transfer-abandoned": "Snapshot",
-    "snapshot-released": "Gone",
-    "snapshot-lost": "Gone",
-    "vault-copy-deleted": "Snapshot",
-    "vault-copy-undeleted": "SnapshotAndVault",
-  },
-  Transferring: {
-    "transfer-begins": "Transferring",
-    "transfer-committed": "SnapshotAndVault",
-    "transfer-abandoned": "Snapshot",
-    // The transfer reads from it.
-    "snapshot-released": undefined,
-    "snapshot-lost": "Gone",
-    "vault-copy-deleted": undefined,
-    "vault-copy-undeleted": undefined,
-  },
-  SnapshotAndVault: {
-    "transfer-begins": "SnapshotAndVault",
-    "transfer-committed": "SnapshotAndVault",
-    "transfer-abandoned": "SnapshotAndVault",
-    "snapshot-released": "Vault",
-    "snapshot-lost": "Vault",
-    "vault-copy-deleted": "Snapshot",
-    "vault-copy-undeleted": "SnapshotAndVault",
-  },
-  Vault: {
-    "transfer-begins": "Vault",
-    "transfer-committed": "Vault",
-    "transfer-abandoned": "Vault",
-    "snapshot-released": "Vault",
-    "snapshot-lost": "Vault",
-    "vault-copy-deleted": "Gone",
-    "vault-copy-undeleted": "Vault",
-  },
-  Gone: {
-    "transfer-begins": "Gone",
-    // The snapshot was lost after the last byte was read: the manifest stands all the same.
-    "transfer-committed": "Vault",
-    "transfer-abandoned": "Gone",
-    "snapshot-released": "Gone",
-    "snapshot-lost": "Gone",
-    "vault-copy-deleted": "Gone",
-    "vault-copy-undeleted": "Vault",
-  },
+/** `undefined`: a bug. Events come more than once and late, so what is done already stays done; and nothing leads back. */
+const TRANSITIONS: Readonly<Record<SnapshotState, Readonly<Record<SnapshotEvent, SnapshotState | undefined>>>> = {
+  // Removing is asked of one that is leaving: before that, a restore may choose it at any moment.
+  valid: { released: "leaving", gone: undefined },
+  leaving: { released: "leaving", gone: "deleted" },
+  deleted: { released: "deleted", gone: "deleted" },
 };
 
-export function nextPointState(state: PointState, event: PointEvent): PointState {
-  const next = POINT_TRANSITIONS[state][event];
-  assert(next !== undefined, `a recovery point in state ${state} meets ${event}`);
+export function nextSnapshotState(state: SnapshotState, event: SnapshotEvent): SnapshotState {
+  const next = TRANSITIONS[state][event];
+  assert(next !== undefined, `a snapshot that is ${state} is ${event}`);
   return next;
-}
-
-export interface TierDetail {
-  readonly type: "InstantRP" | "HardenedRP";
-  readonly status: "Valid" | "Deleted";
-}
-
-/** As clients read where a point lies. */
-export function tiersOf(state: PointState): readonly TierDetail[] {
-  switch (state) {
-    case "Snapshot":
-    case "Transferring":
-      return [{ type: "InstantRP", status: "Valid" }];
-    case "SnapshotAndVault":
-      return [
-        { type: "InstantRP", status: "Valid" },
-        { type: "HardenedRP", status: "Valid" },
-      ];
-    case "Vault":
-      return [
-        { type: "InstantRP", status: "Deleted" },
-        { type: "HardenedRP", status: "Valid" },
-      ];
-    case "Gone":
-      return [];
-  }
-}
-
-/** A snapshot is at hand at once; the vault has to be read. */
-export function restoreSourceOf(state: PointState): "Snapshot" | "Vault" | undefined {
-  if (state === "Gone") return undefined;
-  return state === "Vault" ? "Vault" : "Snapshot";
 }

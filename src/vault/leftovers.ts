@@ -90,8 +90,14 @@ function isOlder(date: Date, pins: ListedPins, marginMs: number): boolean {
 /** A transfer whose pin and fragments are older than this does nothing any more, or never will. */
 const STALE_TRANSFER_MS = 7 * DAY_MS;
 
-/** Gives up transfers without progress, so that their packs can go. Only liveness depends on it, never safety. */
-export async function voidStaleTransfers(vault: Vault): Promise<readonly TransferId[]> {
+/**
+ * Gives up transfers without progress, so that their packs can go. Only liveness depends on it, never safety. One that waits
+ * for days looks the same as one that nobody works on any more; who knows better says so.
+ */
+export async function voidStaleTransfers(
+  vault: Vault,
+  isWorkedOn: (transfer: TransferId) => Promise<boolean> = async () => false,
+): Promise<readonly TransferId[]> {
   requireWritable(vault);
   const stale: TransferId[] = [];
   for await (const page of vault.state.list(PINS_PREFIX)) {
@@ -99,7 +105,7 @@ export async function voidStaleTransfers(vault: Vault): Promise<readonly Transfe
       const transfer = parsePinName(name);
       const limit = new Date(page.storeDate.getTime() - STALE_TRANSFER_MS);
       const pin = lastModified < limit ? await readRecord(vault, pinRecord, name) : undefined;
-      if (!pin || (await hasFragmentSince(vault, transfer, limit))) continue;
+      if (!pin || (await hasFragmentSince(vault, transfer, limit)) || (await isWorkedOn(transfer))) continue;
       if (pin.body.kind !== "transfer" || pin.body.item === null) await vault.state.delete(name);
       else await abandonTransfer(vault, { item: pin.body.item, transfer }, "no progress for seven days");
       stale.push(transfer);

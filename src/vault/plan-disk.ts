@@ -1,6 +1,7 @@
 // What a backup has to read of a disk: a bit for each chunk that may differ from the parent, and the cut into slices by
 // dirty bytes. Whole chunks are always read again from the source; stored ones are never patched.
 
+import { LIMITS } from "../domain/limits.ts";
 import type { DiskSource, SnapshotIdentity } from "../ports/disk-source.ts";
 import type { ByteRange } from "../ports/object-store.ts";
 import type { Damage } from "./damage.ts";
@@ -12,10 +13,8 @@ import { mapInOrder } from "./in-order.ts";
 import type { IndexTree } from "./index-tree.ts";
 import { isKind } from "./objects.ts";
 
-/** A slice is one activity: at 5 MB/s, the slowest source worth planning for, it takes a minute. */
-export const SLICE_DIRTY_BYTES = 256 * 1024 * 1024;
 /** A rest smaller than this joins the slice before it: two objects less, and no pack that is nearly empty. */
-const SMALL_SLICE_BYTES = SLICE_DIRTY_BYTES / 16;
+const SMALL_SLICE_BYTES = LIMITS.sliceDirtyBytes / 16;
 const LEAVES_AHEAD = 8;
 
 export interface ParentDisk {
@@ -92,7 +91,7 @@ class DirtyChunks {
       if (dirtyBytes === 0) continue;
       leafIndexes.push(leafIndex);
       const slice = slices.at(-1);
-      if (slice && slice.dirtyBytes + dirtyBytes <= SLICE_DIRTY_BYTES) {
+      if (slice && slice.dirtyBytes + dirtyBytes <= LIMITS.sliceDirtyBytes) {
         slice.leaves++;
         slice.dirtyBytes += dirtyBytes;
       } else {

@@ -50,6 +50,8 @@ const backup = z.object({
   fences: z.object({ snapshot: z.number().int().nullable(), transfer: z.number().int().nullable() }),
   /** The id of the running attempt to write the point into the archive. */
   transfer: z.string().nullable(),
+  /** Whose point that is in the archive: the item itself may be gone when the transfer is given up. */
+  archiveItem: z.string().nullable().default(null),
   transferredBytes: z.number().int().nullable(),
 });
 
@@ -139,6 +141,7 @@ export function newBackupWork(decided: NewBackupWork): BackupWork {
     consistencyReason: "",
     fences: { snapshot: null, transfer: null },
     transfer: null,
+    archiveItem: null,
     transferredBytes: null,
   };
 }

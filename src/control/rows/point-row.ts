@@ -2,6 +2,7 @@
 // item; key: made so that the newest comes first.
 
 import { z } from "zod";
+import { SNAPSHOT_STATES } from "../../domain/point-states.ts";
 import { consistency, instant, pointMachine, retentionTag, snapshotDisk, snapshotRef } from "./fields.ts";
 import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
@@ -25,7 +26,7 @@ const body = z.object({
   keepUntil: instant.nullable(),
   isHeld: z.boolean(),
   snapshot: z.object({
-    state: z.enum(["valid", "leaving", "deleted"]),
+    state: z.enum(SNAPSHOT_STATES),
     ref: snapshotRef.nullable(),
     disks: z.array(snapshotDisk),
   }),

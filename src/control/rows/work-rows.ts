@@ -5,8 +5,8 @@ import { instant } from "./fields.ts";
 import type { Place, RowKind } from "./row-kind.ts";
 import type { VaultKey } from "./vault-row.ts";
 
-// Who holds a machine's snapshot or transfer phase. The row stays when the phase is free, for its fence only ever grows: what a
-// holder writes later carries the fence, and a holder that was replaced is recognised by it.
+// Who holds a machine's snapshot or transfer phase. The row stays when the phase is free, for its fence only ever grows: a
+// job's row keeps the one it was granted, and a step of a holder that was replaced is recognised by it.
 const phase = z.object({ holder: z.string().nullable(), fence: z.number().int(), since: instant });
 export type PhaseBody = z.infer<typeof phase>;
 export const PHASE_ROWS: RowKind<PhaseBody> = { table: "phases", schema: phase, noun: "phase" };

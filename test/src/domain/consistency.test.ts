@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
-  type ConsistencyDecision,
   decideConsistency,
   explainConsistency,
+  explainOutcome,
   type GuestFacts,
-  recordConsistency,
 } from "../../../src/domain/consistency.ts";
 
 const withCode = (code: string) => expect.objectContaining({ code });
@@ -55,17 +54,15 @@ describe("how consistent a snapshot can be", () => {
     expect(() => decide({ hasFailed: true })).toThrow(withCode("UserErrorVmNotInDesirableState"));
   });
 
-  it("is recorded as what came of it, with the reason when that is less", () => {
-    const decision: ConsistencyDecision = { ask: "BestPossible", expected: "ApplicationConsistent", reason: undefined };
-    expect(recordConsistency(decision, "ApplicationConsistent").reason).toBeUndefined();
-    expect(recordConsistency(decision, "CrashConsistent")).toEqual({
-      consistency: "CrashConsistent",
-      reason: "guest-did-not-cooperate",
-    });
-    const linux = decide({ osType: "Linux" });
-    expect(recordConsistency(linux, "FileSystemConsistent").reason).toBe("linux-without-scripts");
+  it("is explained when it is not the best: by what was known before, or by the guest when it became less than that", () => {
+    const known = explainConsistency("linux-without-scripts");
+    const guest = explainConsistency("guest-did-not-cooperate");
+    expect(explainOutcome("ApplicationConsistent", "ApplicationConsistent", "")).toBe("");
+    expect(explainOutcome("CrashConsistent", "ApplicationConsistent", "")).toBe(guest);
+    expect(explainOutcome("FileSystemConsistent", "FileSystemConsistent", known)).toBe(known);
+    expect(explainOutcome("CrashConsistent", "FileSystemConsistent", known)).toBe(guest);
     // Scripts made it better than expected.
-    expect(recordConsistency(linux, "ApplicationConsistent").reason).toBeUndefined();
-    expect(explainConsistency("machine-off")).toContain("off");
+    expect(explainOutcome("ApplicationConsistent", "FileSystemConsistent", known)).toBe("");
+    expect(explainOutcome("CrashConsistent", "CrashConsistent", explainConsistency("machine-off"))).toContain("off");
   });
 });

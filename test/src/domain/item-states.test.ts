@@ -1,12 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { HoldfastFailure } from "../../../src/base/failure.ts";
 import {
-  countsAsProtected,
   ITEM_EVENTS,
   ITEM_STATES,
   type ItemEvent,
   type ItemState,
-  isInVault,
   nextItemState,
   purgeTimeOf,
 } from "../../../src/domain/item-states.ts";
@@ -79,9 +77,7 @@ describe("an item", () => {
     );
   });
 
-  it("that is soft-deleted is in the vault, and does not count as protected", () => {
-    expect(ITEM_STATES.filter(isInVault)).toEqual(ITEM_STATES.filter((state) => state !== "NotProtected"));
-    expect(ITEM_STATES.filter(countsAsProtected)).toEqual(["IRPending", "Protected", "ProtectionError"]);
+  it("that is soft-deleted is gone for good after the days that its vault keeps such data", () => {
     expect(purgeTimeOf(new Date("2026-03-20T10:11:12Z"), 14)).toEqual(new Date("2026-04-03T10:11:12Z"));
   });
 });

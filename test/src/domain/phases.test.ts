@@ -5,7 +5,6 @@ import {
   backupInProgress,
   claimPhase,
   holds,
-  onBusySnapshot,
   type Phase,
   releasePhase,
   UNTOUCHED_PHASE,
@@ -75,8 +74,7 @@ describe("a phase", () => {
     );
   });
 
-  it("that is busy refuses a backup on demand, and fails the job of a scheduled one: neither is skipped in silence", () => {
-    expect([onBusySnapshot("OnDemand"), onBusySnapshot("Scheduled")]).toEqual(["refuse", "fail-job"]);
+  it("that is busy is a conflict, under the code that users know", () => {
     expect(backupInProgress("web-1", one)).toMatchObject({
       kind: "conflict",
       code: "UserErrorBackupOperationInProgress",
