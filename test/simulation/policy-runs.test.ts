@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dispatch, resumeRuns } from "../../src/control/dispatch.ts";
 import type { JobBody } from "../../src/control/rows/job-row.ts";
-import type { OccurrenceBody } from "../../src/control/rows/work-rows.ts";
+import { changeRow } from "../../src/control/rows/row-kind.ts";
+import { MARK_ROWS, markPlace, type OccurrenceBody, occurrencePlace } from "../../src/control/rows/work-rows.ts";
 import type { Policy } from "../../src/domain/policy.ts";
 import { MemoryCloud, memoryDisk } from "../support/memory-cloud.ts";
 import { DAILY, TestService, VAULT } from "../support/service.ts";
@@ -50,6 +51,19 @@ async function moveTo(instant: string): Promise<void> {
   await service.pass(Date.parse(instant) - service.now().getTime());
 }
 
+/** How many orchestrations come of a tick that begins where the mark is put. */
+async function startsOfTickFrom(at: string): Promise<number> {
+  await changeRow(service.tables, MARK_ROWS, markPlace("dispatch"), () => ({ at }));
+  let starts = 0;
+  service.onCall = (call, perform) => {
+    if (call === "workflow.start") starts++;
+    return perform();
+  };
+  await dispatch(service.deps);
+  await service.pass(MINUTE_MS);
+  return starts;
+}
+
 describe("A daily policy", () => {
   it("backs each machine up once a day, at the instant and not before", async () => {
     await protect("vm-1");
@@ -65,20 +79,36 @@ describe("A daily policy", () => {
     }
   });
 
-  it("runs once when a tick comes again after the first run has completed, and when two come at once", async () => {
+  it("runs once when two ticks come at once", async () => {
     await protect("vm-1");
     await moveTo("2026-03-01T01:59:00Z");
     await Promise.all([dispatch(service.deps), dispatch(service.deps)]);
     await service.pass(5 * MINUTE_MS);
     expect(await runs()).toEqual(["2026-03-01T02:00:00.000Z"]);
-    // As if the mark had never moved: the row of the occurrence alone decides.
-    await service.tables.remove("marks", "marks", "dispatch");
-    await moveTo("2026-03-01T02:00:30Z");
-    await dispatch(service.deps);
-    await dispatch(service.deps);
-    await service.pass(5 * MINUTE_MS);
-    expect(await runs()).toEqual(["2026-03-01T02:00:00.000Z"]);
     expect(occurrences()).toHaveLength(1);
+  });
+
+  it.each([
+    ["on time", "2026-03-01T02:01:00Z"],
+    ["to be caught up with", "2026-03-01T02:30:00Z"],
+  ])("does not run again when its instant is expanded once more, %s, after it has completed", async (_how, again) => {
+    await protect("vm-1");
+    await moveTo("2026-03-01T01:59:00Z");
+    await dispatch(service.deps);
+    await moveTo(again);
+    const jobs = await service.jobs();
+    expect(jobs.map(({ status, endedAt }) => [status, endedAt !== null])).toEqual([["Completed", true]]);
+    const standing = occurrences();
+    expect(standing).toMatchObject([{ scheduledAt: "2026-03-01T02:00:00.000Z", startedAt: expect.any(String) }]);
+    expect(await startsOfTickFrom("2026-03-01T01:59:00.000Z")).toBe(0);
+    expect(await service.jobs()).toEqual(jobs);
+    expect(occurrences()).toEqual(standing);
+    // The same tick without the row starts the run: it did come to this instant before, and the row alone kept it.
+    const { partition, key } = occurrencePlace(VAULT, "Daily", "2026-03-01T02:00:00.000Z");
+    await service.tables.remove("occurrences", partition, key);
+    expect(await startsOfTickFrom("2026-03-01T01:59:00.000Z")).toBe(1);
+    // And the row of the backup keeps even that run from a second one.
+    expect(await service.jobs()).toEqual(jobs);
   });
 
   it("catches up with the latest of many missed days, flagged, and with no other", async () => {

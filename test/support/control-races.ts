@@ -1,12 +1,14 @@
 // Use cases over one set of rows, in every order of their requests, with crashes and lost answers (exploration.ts). When all
 // have ended, a reconciler carries out the short jobs that are left, as the service's own would.
 
+import { z } from "zod";
 import type { ControlDeps } from "../../src/control/control-deps.ts";
 import { runItemJob } from "../../src/control/item-jobs.ts";
 import { endJob } from "../../src/control/job-changes.ts";
 import { JOB_ROWS } from "../../src/control/rows/job-row.ts";
-import { listRows } from "../../src/control/rows/row-kind.ts";
+import { insertRow, listRows, type Place, type RowKind, readRow, removeRow } from "../../src/control/rows/row-kind.ts";
 import type { TableStore } from "../../src/ports/table-store.ts";
+import type { Workflow } from "../../src/ports/workflow.ts";
 import type { Vault } from "../../src/vault/open-vault.ts";
 import type { ControlWorld } from "./control-world.ts";
 import { type Copyable, type Explored, exploreGated, type Gate, type Outcome } from "./exploration.ts";
@@ -25,22 +27,39 @@ export interface Race {
   readonly crashes?: number;
   readonly lostAnswers?: number;
   readonly maxPreemptions?: number;
+  /** Absent: what is started is never asked about. */
+  readonly workflow?: (tables: TableStore) => Workflow;
+  /** Called in every state that the rows get into. */
+  check?(tables: MemoryTableStore): void;
   /** Called when all have ended, before and after what is left was carried out. */
   checkEnd(deps: ControlDeps, outcomes: ReadonlyMap<string, Outcome>, isSettled: boolean): Promise<void>;
 }
 
-export function exploreRace({ world, vaults, actors, checkEnd, ...limits }: Race): Promise<Explored> {
+/** Faults of one kind at a time, over all orders; and orders alone, without a bound. */
+export const WITH_FAULTS: readonly [string, Pick<Race, "crashes" | "lostAnswers" | "maxPreemptions">][] = [
+  ["in every order", {}],
+  ["when one of them dies", { crashes: 1, maxPreemptions: 2 }],
+  ["when an answer is lost", { lostAnswers: 1, maxPreemptions: 2 }],
+];
+
+export function exploreRace({ world, vaults, actors, check, checkEnd, ...limits }: Race): Promise<Explored> {
+  const { workflow = () => NOBODY_ASKS } = limits;
+  const depsOver = (tables: TableStore, name: string): ControlDeps => ({
+    ...standStill(world.deps, name),
+    ...{ tables, workflow: workflow(tables) },
+  });
   return exploreGated<Rows>({
     ...limits,
     // Small pages would only multiply requests.
     world: new Rows(world.tables.copy(1_000)),
     actors: actors.map(({ name, run }) => ({
       name,
-      run: ({ tables }, gate) => run(depsOver(world, new GatedTables(tables, gate), name)),
+      run: ({ tables }, gate) => run(depsOver(new GatedTables(tables, gate), name)),
     })),
+    check: ({ tables }) => check?.(tables),
     checkEnd: async ({ tables }, outcomes) => {
       // What is looked at must not change what is explored.
-      const deps = depsOver(world, tables.copy(), "reconciler");
+      const deps = depsOver(tables.copy(), "reconciler");
       await checkEnd(deps, outcomes, false);
       for (const vault of vaults) await reconcile(deps, vault);
       await checkEnd(deps, outcomes, true);
@@ -66,12 +85,10 @@ class Rows implements Copyable {
 }
 
 /** Everything but the rows stands still, so that a state of the rows is a state of the world. */
-function depsOver(world: ControlWorld, tables: TableStore, name: string): ControlDeps {
+function standStill(deps: ControlDeps, name: string): ControlDeps {
   return {
-    ...world.deps,
-    tables,
+    ...deps,
     random: new CountingRandom(name),
-    workflow: { start: async () => {}, stateOf: async () => "absent" },
     // The archive tells by which redundancy it was made.
     archives: {
       prepare: async ({ redundancy }) => ({ vaultId: redundancy }) as Vault,
@@ -79,6 +96,27 @@ function depsOver(world: ControlWorld, tables: TableStore, name: string): Contro
     },
   };
 }
+
+const NOBODY_ASKS: Workflow = { start: async () => {}, stateOf: async () => "absent" };
+
+const started = z.object({ name: z.string(), id: z.string(), input: z.unknown() });
+export type StartedBody = z.infer<typeof started>;
+const STARTED_ROWS: RowKind<StartedBody> = { table: "started", schema: started, noun: "orchestration" };
+const startedPlace = (id: string): Place => ({ partition: "all", key: id });
+
+/** What runs has a row, so that starting it is a step like any other: cut off, or done and its answer lost. */
+export function startedAsRows(tables: TableStore): Workflow {
+  return {
+    start: async (name, id, input) => {
+      await insertRow(tables, STARTED_ROWS, startedPlace(id), { name, id, input });
+    },
+    stateOf: async (id) => ((await readRow(tables, STARTED_ROWS, startedPlace(id))) ? "running" : "absent"),
+  };
+}
+
+/** It has come to its end: whoever starts it now starts another one. */
+export const endStarted = (tables: TableStore, id: string): Promise<void> =>
+  removeRow(tables, STARTED_ROWS, startedPlace(id));
 
 async function reconcile(deps: ControlDeps, vault: string): Promise<void> {
   for await (const { body } of listRows(deps.tables, JOB_ROWS, vault)) {

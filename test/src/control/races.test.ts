@@ -19,7 +19,7 @@ import { listRows, readRow } from "../../../src/control/rows/row-kind.ts";
 import { VAULT_ROWS, vaultPlace } from "../../../src/control/rows/vault-row.ts";
 import { createOrUpdateVault, deleteVault, updateVault } from "../../../src/control/vaults.ts";
 import { DEFAULT_POLICIES } from "../../../src/domain/default-policies.ts";
-import { exploreRace, type Race, type RaceActor } from "../../support/control-races.ts";
+import { exploreRace, type RaceActor, WITH_FAULTS } from "../../support/control-races.ts";
 import { ControlWorld, GROUP, ITEM, REGION, VAULT } from "../../support/control-world.ts";
 import type { Outcome } from "../../support/exploration.ts";
 import { SUBSCRIPTION, vmIdOf } from "../../support/memory-machines.ts";
@@ -58,13 +58,6 @@ async function jobsIn(deps: ControlDeps, vault = VAULT): Promise<JobBody[]> {
 }
 
 const isDone = (outcomes: ReadonlyMap<string, Outcome>, { name }: RaceActor) => outcomes.get(name)?.kind === "done";
-
-/** Faults of one kind at a time, over all orders; and orders alone, without a bound. */
-const WITH_FAULTS: readonly [string, Pick<Race, "crashes" | "lostAnswers" | "maxPreemptions">][] = [
-  ["in every order", {}],
-  ["when one of them dies", { crashes: 1, maxPreemptions: 2 }],
-  ["when an answer is lost", { lostAnswers: 1, maxPreemptions: 2 }],
-];
 
 describe.each(WITH_FAULTS)("Requests that meet, %s:", (_, faults) => {
   it("one machine never gets into two vaults, and is free again when it got into none", {
