@@ -54,7 +54,7 @@ async function collectDry(points: number): Promise<Collected> {
   const startedMs = performance.now();
   const { marked } = await markLive(vault, [], pins, new Set());
   const markedMs = performance.now();
-  const { sweeps, packCount } = await findGarbage(vault, pins, marked);
+  const { sweeps, packCount } = await findGarbage(vault, pins, { marked, voids: [] });
   const sweptMs = performance.now();
   if (marked.size !== points * PACKS_PER_POINT) throw new Error(`${marked.size} packs are marked`);
   if (sweeps.length !== DEAD_PACKS) throw new Error(`${sweeps.length} packs are found dead`);

@@ -7,7 +7,6 @@ import { HoldfastFailure } from "../base/failure.ts";
 import type { ControlDeps } from "../control/control-deps.ts";
 import { changeJob, readJob } from "../control/job-changes.ts";
 import type { JobBody, RestoreWork } from "../control/rows/job-row.ts";
-import { inSlot } from "../control/slots.ts";
 import type { NewDisk } from "../ports/target-disks.ts";
 import type { Manifest, ManifestDisk } from "../vault/format/manifest.ts";
 import { parseItemId, parseTransferId } from "../vault/format/names.ts";
@@ -18,9 +17,16 @@ import { readItem, readVault } from "./backup-work.ts";
 import { asOutcome } from "./outcome.ts";
 import { changeProgress, planProgress } from "./progress.ts";
 import { isGivenUp, readPointOf, restoreOf } from "./restore.ts";
+import { runSlice } from "./slices.ts";
 
 /** Of a dense disk; of a sparse one progress comes in leaps. */
 const RESTORE_SLICE_BYTES = 512 * 2 ** 20;
+
+interface RestoreSource {
+  readonly vault: Vault;
+  readonly manifest: Manifest;
+  readonly source: ManifestDisk;
+}
 
 type RestoredDisk = RestoreWork["disks"][number];
 
@@ -119,23 +125,25 @@ export function restoreSlice(deps: ControlDeps, step: SliceStep): Promise<StepOu
   const { disk, slice, ...ref } = step;
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
-    if (isGivenUp(job)) return { state: "cancelled" };
-    const since = deps.clock.now();
-    const totalBytes = await inSlot(deps, "slices", { ...ref, part: `${disk}/${slice}` }, async () => {
+    return runSlice(deps, step, isGivenUp(job), async () => {
       const { vault, manifest, source } = await openSource(deps, ref, job, disk);
-      const { targetDiskId } = diskOf(job, disk);
-      // An execution that nobody waits for any more may have been faster: only a disk that is whole is ever ready.
-      if ((await deps.targets.read(targetDiskId))?.state === "ready") return source.sizeBytes;
-      const sink = await deps.targets.openForWriting(targetDiskId);
-      await restoreVaultSlice(vault, manifest, source, slice, sink);
-      await sink.finish();
-      return source.sizeBytes;
+      await writeRestoredSlice(deps, diskOf(job, disk), { vault, manifest, source, slice });
+      const { sizeBytes } = source;
+      return { doneBytes: Math.min(sizeBytes, (slice + 1) * RESTORE_SLICE_BYTES), totalBytes: sizeBytes };
     });
-    if (totalBytes === undefined) return { state: "busy" };
-    const doneBytes = Math.min(totalBytes, (slice + 1) * RESTORE_SLICE_BYTES);
-    await changeProgress(deps, ref, disk, { doneBytes, totalBytes, since });
-    return { state: "done" };
   });
+}
+
+async function writeRestoredSlice(
+  deps: ControlDeps,
+  { targetDiskId }: RestoredDisk,
+  { vault, manifest, source, slice }: RestoreSource & { readonly slice: number },
+): Promise<void> {
+  // An execution that nobody waits for any more may have been faster: only a disk that is whole is ever ready.
+  if ((await deps.targets.read(targetDiskId))?.state === "ready") return;
+  const sink = await deps.targets.openForWriting(targetDiskId);
+  await restoreVaultSlice(vault, manifest, source, slice, sink);
+  await sink.finish();
 }
 
 export function finishTargetDisk(deps: ControlDeps, { disk, ...ref }: DiskStep): Promise<StepOutcome> {
@@ -146,12 +154,7 @@ export function finishTargetDisk(deps: ControlDeps, { disk, ...ref }: DiskStep):
   });
 }
 
-async function openSource(
-  deps: ControlDeps,
-  ref: JobRef,
-  job: JobBody,
-  disk: number,
-): Promise<{ vault: Vault; manifest: Manifest; source: ManifestDisk }> {
+async function openSource(deps: ControlDeps, ref: JobRef, job: JobBody, disk: number): Promise<RestoreSource> {
   const point = await readPointOf(deps, ref, job);
   if (!point.archive) throw new HoldfastFailure("conflict", "HoldfastNotInVault", "The vault has no copy of the point");
   const vault = await deps.archives.open(await readVault(deps, ref.vault));

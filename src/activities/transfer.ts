@@ -17,7 +17,7 @@ import { releaseSnapshots } from "../control/retention.ts";
 import { ITEM_ROWS, itemPlace } from "../control/rows/item-row.ts";
 import type { JobBody } from "../control/rows/job-row.ts";
 import { readRow } from "../control/rows/row-kind.ts";
-import { freeSlot, inSlot, type SlotHolder, takeSlot } from "../control/slots.ts";
+import { freeSlot, type SlotHolder, takeSlot } from "../control/slots.ts";
 import type { Manifest } from "../vault/format/manifest.ts";
 import { releaseTransfer } from "../vault/points.ts";
 import { newTransferId } from "../vault/transfer.ts";
@@ -25,8 +25,9 @@ import { backupOf, changeBackup, readItem, readVault } from "./backup-work.ts";
 import { asOutcome, unlessBug } from "./outcome.ts";
 import { SUB_TASK_OF } from "./phases.ts";
 import { recordArchive } from "./points.ts";
-import { changeProgress, planProgress } from "./progress.ts";
+import { planProgress } from "./progress.ts";
 import { rememberRelative } from "./relatives.ts";
+import { runSlice } from "./slices.ts";
 import { endAccess, openDisks } from "./snapshot-access.ts";
 import { type ActivityDeps, committedManifest, openSession } from "./transfer-session.ts";
 
@@ -95,16 +96,11 @@ export function writeSlice(deps: ActivityDeps, step: SliceStep): Promise<StepOut
   const { disk, slice, ...ref } = step;
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
-    if (job.cancelRequestedAt !== null) return { state: "cancelled" };
-    const since = deps.clock.now();
-    const doneBytes = await inSlot(deps, "slices", { ...ref, part: `${disk}/${slice}` }, async () => {
+    return runSlice(deps, step, job.cancelRequestedAt !== null, async () => {
       const { open } = await openSession(deps, ref, job);
-      return open.writeSlice(disk, slice);
+      const doneBytes = await open.writeSlice(disk, slice);
+      return { doneBytes, totalBytes: job.progress[disk]?.totalBytes ?? doneBytes };
     });
-    if (doneBytes === undefined) return { state: "busy" };
-    const totalBytes = job.progress[disk]?.totalBytes ?? doneBytes;
-    await changeProgress(deps, ref, disk, { doneBytes, totalBytes, since });
-    return { state: "done" };
   });
 }
 

@@ -64,6 +64,8 @@ export interface PackSweep {
   readonly pack: PackId;
   readonly sizeBytes: number;
   readonly reason: string;
+  /** A void says so: no broken listing can have made it look like garbage. */
+  readonly isOfVoid: boolean;
 }
 
 export interface CollectionOptions {
@@ -103,7 +105,7 @@ async function planSteps(vault: Vault, really: boolean): Promise<CollectionPlan>
   const dropped = new Set(drops.map(({ point }) => pointName(point)));
   const live = await markLive(vault, dropping, pins, dropped);
   if (really) await refuseIfOthersDropped(vault, dropping);
-  const packs = await findGarbage(vault, pins, live.marked);
+  const packs = await findGarbage(vault, pins, live);
   const remains = [...findRemains(dropping, pins, live), ...(await findScratch(vault, pins, live.marked))];
   return {
     storeDate: pins.storeDate.toISOString(),
@@ -260,7 +262,12 @@ function anotherCollector(name: string): HoldfastFailure {
 }
 
 /** Step 6. */
-export async function findGarbage(vault: Vault, pins: ListedPins, marked: PackSet) {
+export async function findGarbage(
+  vault: Vault,
+  pins: ListedPins,
+  { marked, voids }: Pick<LivePoints, "marked" | "voids">,
+) {
+  const voided = new Set(voids.map(({ name }) => parsePointObject(name).point.transfer));
   const sweeps: PackSweep[] = [];
   let packCount = 0;
   let packBytes = 0;
@@ -271,7 +278,9 @@ export async function findGarbage(vault: Vault, pins: ListedPins, marked: PackSe
     packBytes += sizeBytes;
     if (marked.has(pack) || pins.transfers.has(pack.transfer)) continue;
     if (lastModified.getTime() >= pins.storeDate.getTime() - COLLECTION_MARGINS.packMs) continue;
-    sweeps.push({ name, pack, sizeBytes, reason: "no point needs it, and its transfer is over" });
+    const isOfVoid = voided.has(pack.transfer);
+    const reason = isOfVoid ? "its transfer was given up" : "no point needs it, and its transfer is over";
+    sweeps.push({ name, pack, sizeBytes, reason, isOfVoid });
     freedBytes += sizeBytes;
   }
   return { sweeps, packCount, packBytes, freedBytes };
@@ -295,8 +304,10 @@ function refuseIfSuspicious(plan: CollectionPlan, { force = false }: CollectionO
       },
     );
   }
-  if (plan.sweeps.length > plan.packCount * MAX_FREED_SHARE) {
-    const share = Math.round((100 * plan.sweeps.length) / plan.packCount);
+  const voidCount = plan.sweeps.filter(({ isOfVoid }) => isOfVoid).length;
+  const [others, otherSweeps] = [plan.packCount - voidCount, plan.sweeps.length - voidCount];
+  if (otherSweeps > others * MAX_FREED_SHARE) {
+    const share = Math.round((100 * otherSweeps) / others);
     throw new HoldfastFailure("conflict", "HoldfastLargeCollection", `${share} % of all packs would go`, {
       hint: "Look at the plan (--dry-run), then use --force.",
     });

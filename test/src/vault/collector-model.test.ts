@@ -59,7 +59,7 @@ async function worldWhereAIsDroppingWhilePinned(): Promise<World> {
 const nobody: ListedPins = { transfers: new Set(), points: new Map(), storeDate: new Date() };
 
 async function sweepUnmarked(vault: Vault, pins: ListedPins, marked: PackSet): Promise<void> {
-  await sweep(vault, { ...(await findGarbage(vault, pins, marked)), remains: [] });
+  await sweep(vault, { ...(await findGarbage(vault, pins, { marked, voids: [] })), remains: [] });
 }
 
 /** The same steps, with manifests listed before pins: it looks as harmless as the right order. */
