@@ -7,6 +7,7 @@
 import type { OrchestrationContext } from "durable-functions";
 import {
   ADD_POINT,
+  type BackupRun,
   BEGIN_SNAPSHOT,
   BEGIN_TRANSFER,
   CHECK_SNAPSHOT,
@@ -30,22 +31,24 @@ import { attempt, call, failureOf, lookUntil, type Steps, wait } from "./steps.t
 const SNAPSHOT_PATIENCE_MS = 12 * 3_600_000;
 const CLEAN_UP_PATIENCE_MS = 3_600_000;
 
-/** A place among the transfers: the first look is at once, the next ones are rare, for hundreds may be waiting. */
+/** A place among the transfers: who finds none looks again rarely, for hundreds may be waiting. */
 const FIRST_TURN_MS = 15_000;
 const LONGEST_TURN_MS = 60_000;
 /** About half an hour, and some 250 events. */
 const LOOKS_FOR_TURN = 30;
 
-/** "later": the orchestration goes on as new, to wait on. */
+/** "later": the orchestration goes on as new, to wait, or to wait on. */
 type PhaseEnd = StepOutcome<DiskEnd | { readonly state: "later" }>;
 type PhaseVerdict = "done" | "given up" | "later";
 
 export function* backup(context: OrchestrationContext): Steps<void> {
-  const job = context.df.getInput() as JobRef;
+  const { isWaiting = false, ...job } = context.df.getInput() as BackupRun;
   const { isOver } = yield* call(context, OPEN_JOB, job);
   if (isOver) return;
-  if ((yield* runPhase(context, job, "snapshot", takeSnapshot)) === "done") {
-    if ((yield* runPhase(context, job, "transfer", transfer)) === "later") return context.df.continueAsNew(job);
+  if ((yield* runPhase(context, job, "snapshot", () => takeSnapshot(context, job))) === "done") {
+    const steps = () => transfer(context, job, isWaiting);
+    if ((yield* runPhase(context, job, "transfer", steps)) === "later")
+      return context.df.continueAsNew({ ...job, isWaiting: true } satisfies BackupRun);
     yield* lookUntil(context, () => call(context, END_TRANSFER, job), isSettled, CLEAN_UP_PATIENCE_MS);
   }
   yield* call(context, CLOSE_JOB, job);
@@ -55,12 +58,12 @@ function* runPhase(
   context: OrchestrationContext,
   job: JobRef,
   phase: Phase,
-  steps: (context: OrchestrationContext, job: JobRef) => Steps<PhaseEnd>,
+  steps: () => Steps<PhaseEnd>,
 ): Steps<PhaseVerdict> {
   const claim = yield* attempt(call(context, CLAIM_PHASE, { ...job, phase }));
   if ("state" in claim && claim.state === "done") return "done";
   const isGranted = "state" in claim && claim.state === "granted";
-  const end = isGranted ? yield* attempt(steps(context, job)) : { failure: failureOf(claim) };
+  const end = isGranted ? yield* attempt(steps()) : { failure: failureOf(claim) };
   if (end.failure === undefined && "state" in end && end.state !== "cancelled") return end.state;
   yield* giveUp(context, job, phase, end.failure);
   return "given up";
@@ -78,8 +81,8 @@ function* takeSnapshot(context: OrchestrationContext, job: JobRef): Steps<PhaseE
   return added.failure ? added : { state: "done" };
 }
 
-function* transfer(context: OrchestrationContext, job: JobRef): Steps<PhaseEnd> {
-  const begun = yield* beginInTurn(context, job);
+function* transfer(context: OrchestrationContext, job: JobRef, isWaiting: boolean): Steps<PhaseEnd> {
+  const begun = yield* beginInTurn(context, job, isWaiting);
   if (begun.failure) return begun;
   if (begun.state !== "begun") return { state: begun.state === "busy" ? "later" : "cancelled" };
   const end = yield* runDisks(context, TRANSFER_DISK, job, begun.diskCount);
@@ -88,12 +91,16 @@ function* transfer(context: OrchestrationContext, job: JobRef): Steps<PhaseEnd> 
   return committed.failure ? committed : { state: "done" };
 }
 
-function* beginInTurn(context: OrchestrationContext, job: JobRef): Steps<StepOutcome<TransferBeginning>> {
+function* beginInTurn(
+  context: OrchestrationContext,
+  job: JobRef,
+  isWaiting: boolean,
+): Steps<StepOutcome<TransferBeginning>> {
   let waitMs = FIRST_TURN_MS;
   for (let look = 1; ; look++) {
+    if (isWaiting) yield* wait(context, waitMs);
     const begun = yield* call(context, BEGIN_TRANSFER, job);
-    if (begun.failure || begun.state !== "busy" || look === LOOKS_FOR_TURN) return begun;
-    yield* wait(context, waitMs);
+    if (begun.failure || begun.state !== "busy" || !isWaiting || look === LOOKS_FOR_TURN) return begun;
     waitMs = Math.min(LONGEST_TURN_MS, 2 * waitMs);
   }
 }

@@ -62,7 +62,12 @@ export interface DiskRun extends DiskStep {
   readonly progress: { readonly sliceCount: number; readonly nextSlice: number } | null;
 }
 
-export const BACKUP: OrchestrationContract<JobRef> = { name: "backup-v1" };
+/** Of a backup that found no place among the transfers: it goes on as new, to wait with a short history. */
+export interface BackupRun extends JobRef {
+  readonly isWaiting?: boolean;
+}
+
+export const BACKUP: OrchestrationContract<BackupRun> = { name: "backup-v1" };
 export const TRANSFER_DISK: OrchestrationContract<DiskRun, StepOutcome<DiskEnd>> = { name: "transfer-disk-v1" };
 export const RESTORE: OrchestrationContract<JobRef> = { name: "restore-v1" };
 export const RESTORE_DISK: OrchestrationContract<DiskRun, StepOutcome<DiskEnd>> = { name: "restore-disk-v1" };

@@ -26,7 +26,8 @@ const REFUSAL = { code: "UserErrorVmNotInDesirableState", message: "The machine 
 const GOOD: Script = {
   [contracts.OPEN_JOB.name]: () => ({ isOver: false }),
   [contracts.CLOSE_JOB.name]: () => ({ status: "Completed" }),
-  [contracts.CLAIM_PHASE.name]: () => ({ state: "granted" }),
+  // The second execution finds the snapshot taken.
+  [contracts.CLAIM_PHASE.name]: (_input, call) => ({ state: call === 2 ? "done" : "granted" }),
   [contracts.BEGIN_SNAPSHOT.name]: (_input, call) => (call === 0 ? { retryAfterMs: 30_000 } : {}),
   [contracts.CHECK_SNAPSHOT.name]: (_input, call) => ({ state: call < 4 ? "pending" : "done" }),
   [contracts.ADD_POINT.name]: () => ({}),
