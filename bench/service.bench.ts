@@ -24,12 +24,14 @@ const DISKS = "api-version=2026-03-02";
 /** Of the big estate, all; fewer to try the bench itself. */
 const MACHINES = Number(process.env.HOLDFAST_BENCH_MACHINES ?? 1_000);
 /** They are due as well: their snapshots are taken while their earlier ones are transferred. */
-const BUSY_MACHINES = 20;
+const BUSY_MACHINES = 24;
+/** When the others come due; the first ones may have ended by then. */
+const MIN_TRANSFERS = 20;
 const FEW_MACHINES = 10;
 /** The dispatcher looks at policies once a minute. */
 const DUE_AHEAD_MS = 65_000;
-/** Enough to have all of their transfers under way, and none at its end. */
-const BUSY_AHEAD_MS = 15_000;
+/** Until all of their transfers are under way. */
+const BUSY_AHEAD_MS = 10_000;
 
 /** One machine with one 4 GiB disk that does not change. */
 const ONE_MACHINE = {
@@ -200,7 +202,7 @@ export const dueAtOnce: Bench = {
           note: few.note,
         },
         {
-          name: `${names.length} machines due, ${BUSY_MACHINES} transfers: p99`,
+          name: `${names.length} machines due, at least ${MIN_TRANSFERS} transfers under way: p99`,
           figure: many.p99,
           unit: "s",
           bar: { atMost: 60 },
@@ -237,7 +239,8 @@ async function measureRun(
   await pMap(busy, (machine) => vault.beginBackup(machine), { concurrency: 8 });
   await delay(dueAt.getTime() - Date.now());
   const underWay = await vault.transfersUnderWay();
-  if (underWay < busy.length) throw new Error(`${underWay} transfers were under way, and ${busy.length} should be`);
+  if (busy.length > 0 && underWay < MIN_TRANSFERS)
+    throw new Error(`${underWay} transfers were under way, and ${MIN_TRANSFERS} should be`);
   return delaysOf(await pointsOfRun(stack, dueAt, due.length), dueAt);
 }
 

@@ -11,7 +11,7 @@ export const LIMITS = {
   /** Azure's own bound. az refuses policies with 1,000 items or more, so more would be of use to nobody. */
   policiesPerVault: 200,
   /** Transfers under way: enough that a slice's place is always in use, few enough that their grants and pins are no crowd. */
-  transfersPerSliceSlot: 10,
+  transfersPerSliceSlot: 12,
   /** What is lost when an instance dies; and far below every host's limit for one invocation. */
   sliceRunMs: 60_000,
   /** What a slice reads at most. At 5 MB/s, slow for a disk behind a SAS, that is still within its time. */
