@@ -10,6 +10,9 @@ import { type ServiceAzure, startServiceAzure } from "./azure-service.ts";
 import { fillBytes } from "./memory-disk.ts";
 
 const MiB = 2 ** 20;
+const HEAD_BYTES = MiB;
+const TAIL_BYTES = MiB / 2;
+const LARGE_BYTES = 100 * MiB;
 const SIZES_MIB = { system: 20, orders: 21, log: 22 } as const;
 
 export async function startSmallAzure(): Promise<ServiceAzure> {
@@ -20,6 +23,8 @@ export async function startSmallAzure(): Promise<ServiceAzure> {
     await writeImage(join(folder, `${name}.img`), sizeMiB);
   }
   const azure = await startServiceAzure(estateOf(images));
+  for await (const { id = "", diskSizeBytes = 0 } of azure.compute().disks.list())
+    if (diskSizeBytes < LARGE_BYTES) await trimMiddle(azure, id, diskSizeBytes);
   return {
     ...azure,
     async stop() {
@@ -48,12 +53,18 @@ function estateOf(images: EstateInput["images"]): Partial<EstateInput> {
   return { subscriptions: [{ id: SUBSCRIPTION, name: "Small", groups: [group] }], images };
 }
 
+/** An image from a file is allocated from end to end; what holds zeros need not be read all the time. */
+async function trimMiddle({ control }: ServiceAzure, diskId: string, sizeBytes: number): Promise<void> {
+  const [offset, length] = [HEAD_BYTES, sizeBytes - HEAD_BYTES - TAIL_BYTES];
+  await control("DELETE", `guest-pages?disk=${encodeURIComponent(diskId)}&offset=${offset}&length=${length}`);
+}
+
 async function writeImage(path: string, sizeMiB: number): Promise<void> {
   const file = await open(path, "w");
   try {
     await file.truncate(sizeMiB * MiB);
-    await file.write(fillBytes(MiB, sizeMiB), 0, MiB, 0);
-    await file.write(fillBytes(MiB / 2, sizeMiB + 1), 0, MiB / 2, (sizeMiB - 1) * MiB);
+    await file.write(fillBytes(HEAD_BYTES, sizeMiB), 0, HEAD_BYTES, 0);
+    await file.write(fillBytes(TAIL_BYTES, sizeMiB + 1), 0, TAIL_BYTES, sizeMiB * MiB - TAIL_BYTES);
   } finally {
     await file.close();
   }
