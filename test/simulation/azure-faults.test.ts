@@ -1,23 +1,28 @@
-// Every fault of the simulated Azure, in backups and restores: jobs end as they should, bytes stay right, nothing is left, and
-// a platform that asks for patience gets it.
+// A simulated Azure that fails anywhere, again and again, in backups and restores: jobs end as they should, bytes stay right,
+// nothing is left, and a platform that asks for patience gets it. What fails in one phase alone is azure-phases.test.ts.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { releaseSnapshot } from "../../src/control/point-removal.ts";
 import type { ItemBody } from "../../src/control/rows/item-row.ts";
+import type { JobBody } from "../../src/control/rows/job-row.ts";
 import type { PointBody } from "../../src/control/rows/point-row.ts";
-import { type ServiceAzure, startServiceAzure } from "../support/azure-service.ts";
+import type { ServiceAzure } from "../support/azure-service.ts";
 import { brokenPromises } from "../support/invariants.ts";
 import { readDisk, readSnapshot } from "../support/read-azure.ts";
-import { TestService } from "../support/service.ts";
+import { TestService, VAULT } from "../support/service.ts";
 import { backUp, disksInVault, restore } from "../support/service-work.ts";
+import { startSmallAzure } from "../support/small-azure.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
 let azure: ServiceAzure;
 let service: TestService;
 let item: ItemBody;
+/** Snapshots that the test took away. */
+let lost: Set<string>;
 
 beforeAll(async () => {
-  azure = await startServiceAzure();
+  azure = await startSmallAzure();
 });
 
 afterAll(async () => {
@@ -27,7 +32,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   service = await TestService.start(azure);
-  item = await service.protect("web-01");
+  lost = new Set();
+  item = await service.protect("app-01");
 });
 
 afterEach(async () => {
@@ -50,18 +56,39 @@ async function inAzure(): Promise<{ snapshots: string[]; disks: string[] }> {
 
 async function expectSound(before: Awaited<ReturnType<typeof inAzure>>): Promise<void> {
   await azure.noFaults();
-  expect(await brokenPromises(service, undefined)).toEqual([]);
+  expect(await brokenPromises(service, undefined, { lost })).toEqual([]);
   const points = await service.points(item);
-  for (const point of points) if (point.archive) await expectSameBytes(point);
+  for (const point of points) if (point.archive && point.snapshot.ref) await expectSameBytes(point);
   const { snapshots } = await inAzure();
   const known = points.flatMap(({ snapshot }) => (snapshot.ref ? [snapshot.ref.name] : []));
   expect(snapshots.filter((name) => !before.snapshots.includes(name)).sort()).toEqual(known.sort());
 }
 
 async function expectSameBytes(point: PointBody): Promise<void> {
-  const [inVault] = await disksInVault(service, item, point);
-  const source = await readSnapshot(service, point, 0);
-  expect(inVault?.equals(source)).toBe(true);
+  for (const [ordinal, inVault] of (await disksInVault(service, item, point)).entries())
+    expect(inVault.equals(await readSnapshot(service, point, ordinal))).toBe(true);
+}
+
+async function restoreDisks(point: PointBody): Promise<JobBody> {
+  const { id } = await restore(service, item, point);
+  await service.untilAllEnded();
+  const job = await service.job(id);
+  expect(job.status).toBe("Completed");
+  return job;
+}
+
+/** From now on the point is in the vault alone. */
+async function leaveToVault(point: PointBody): Promise<void> {
+  await releaseSnapshot(service.deps, VAULT, item, point);
+  const [now] = await service.points(item);
+  expect(now?.snapshot.state).toBe("deleted");
+  lost.add(point.snapshot.ref?.name ?? "");
+}
+
+async function vanish({ snapshot: { ref } }: PointBody): Promise<void> {
+  if (!ref) throw new Error("the point has a snapshot");
+  const { resourceGroup, name } = ref.collection;
+  await azure.compute().restorePoints.delete(resourceGroup, name, ref.name, { updateIntervalInMs: 5 });
 }
 
 describe("A backup and a restore", () => {
@@ -83,16 +110,20 @@ describe("A backup and a restore", () => {
     await backUp(service, item);
     const [first] = await service.untilAllEnded();
     expect(first).toMatchObject({ status: "Completed", failure: null });
-    const [point] = await service.points(item);
-    const restored = await restore(service, item, point as PointBody);
-    await service.untilAllEnded();
-    const { status, restore: work } = await service.job(restored.id);
-    expect(status).toBe("Completed");
+    const [point] = (await service.points(item)) as [PointBody];
+    const instant = await restoreDisks(point);
+    await azure.noFaults();
+    const held: Buffer[] = [];
+    for (const ordinal of point.snapshot.disks.keys()) held.push(await readSnapshot(service, point, ordinal));
+    await leaveToVault(point);
+    await azure.fault("fault", fault, { seed: 4, ...where });
+    const fromVault = await restoreDisks(point);
     await expectSound(before);
-    for (const [ordinal, { targetDiskId }] of (work?.disks ?? []).entries()) {
-      const made = await readDisk(azure, targetDiskId);
-      expect(made.equals(await readSnapshot(service, point as PointBody, ordinal))).toBe(true);
-      await service.deps.targets.remove(targetDiskId, restored.id);
+    for (const { id, restore: work } of [instant, fromVault]) {
+      for (const [ordinal, { targetDiskId }] of (work?.disks ?? []).entries()) {
+        expect((await readDisk(azure, targetDiskId)).equals(held[ordinal] as Buffer)).toBe(true);
+        await service.deps.targets.remove(targetDiskId, id);
+      }
     }
   });
 
@@ -124,42 +155,21 @@ describe("A backup and a restore", () => {
   });
 });
 
-describe("A backup", () => {
-  it("fails with Azure's reason when its snapshot fails, and leaves none behind", async () => {
+describe("A restore of a snapshot that vanishes meanwhile, and that the vault does not have,", () => {
+  it("fails, says why, and leaves no disk", async () => {
+    expect((await backUp(service, item, { goesToVault: false })).status).toBe("Completed");
+    const [point] = (await service.points(item)) as [PointBody];
+    expect(point.archive).toBeNull();
     const before = await inAzure();
-    const fault = { kind: "operation-fails", code: "SnapshotRefused", message: "The snapshot is refused." };
-    await azure.fault("fault", fault, { operation: "^PUT .*restorepoints", times: 1 });
-    const job = await backUp(service, item);
-    expect(job.status).toBe("Failed");
-    expect(job.failure?.message).toContain("The snapshot is refused");
-    expect(job.tasks.map(({ status }) => status)).toEqual(["Failed", "Failed"]);
-    await expectSound(before);
-    expect((await backUp(service, item)).status).toBe("Completed");
-  });
-
-  it("that loses its snapshot while it reads it ends with a warning, and the next one completes", async () => {
-    await azure.fault("fault", { kind: "snapshot-vanishes" }, { surface: "blob", times: 1 });
-    const job = await backUp(service, item);
-    expect(job.status).toBe("CompletedWithWarnings");
-    expect(job.tasks.map(({ status }) => status)).toEqual(["Completed", "Failed"]);
-    await azure.noFaults();
-    expect(service.archive.stores.get("v-vault1")?.state.names("pins/")).toEqual([]);
-    expect((await backUp(service, item)).status).toBe("Completed");
-    const [newest] = await service.points(item);
-    await expectSameBytes(newest as PointBody);
-  });
-});
-
-describe("A restore", () => {
-  it("that cannot make its disk fails with Azure's reason, and leaves no disk", async () => {
-    await backUp(service, item);
-    const [point] = await service.points(item);
-    const before = await inAzure();
-    const fault = { kind: "operation-fails", code: "DiskRefused", message: "The disk is refused." };
-    await azure.fault("fault", fault, { operation: "PUT microsoft.compute/disks", times: 1 });
-    const job = await restore(service, item, point as PointBody);
-    await azure.noFaults();
-    expect(job.status).toBe("Failed");
+    let count = 0;
+    service.onCall = async (call, perform) => {
+      // The first disk is made of it, the second is not.
+      if (call === "targets.beginFromSnapshot" && ++count === 2) await vanish(point);
+      return perform();
+    };
+    const job = await restore(service, item, point);
+    expect(job).toMatchObject({ status: "Failed", failure: { code: "NotFound" } });
+    expect(count).toBe(2);
     expect((await inAzure()).disks).toEqual(before.disks);
   });
 });

@@ -3,14 +3,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RESTORE } from "../../orchestrations/contracts.ts";
 import { HoldfastFailure } from "../../src/base/failure.ts";
-import { releaseSnapshot } from "../../src/control/point-removal.ts";
 import type { PointBody } from "../../src/control/rows/point-row.ts";
 import type { JobId } from "../../src/domain/job-id.ts";
 import { restoredDiskName } from "../../src/domain/names-of-things.ts";
 import { GROUP } from "../localhost/azure/support/azure.ts";
 import { VAULT } from "../support/service.ts";
 import { beginRestore } from "../support/service-work.ts";
-import { beginBackup, faultsOf, type SmallWorld, startSmallWorld } from "../support/small-world.ts";
+import { beginBackup, faultsOf, leaveToVault, type SmallWorld, startSmallWorld } from "../support/small-world.ts";
 
 let world: SmallWorld;
 let point: PointBody;
@@ -24,15 +23,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await world.service.close();
 });
-
-async function leaveToVault(): Promise<void> {
-  const { service, item } = world;
-  await releaseSnapshot(service.deps, VAULT, item, point);
-  await service.pass(10_000);
-  await releaseSnapshot(service.deps, VAULT, item, point);
-  // The test took it away, not the service: the next backup's base is not missed here.
-  world.lost.add(point.snapshot.ref?.name ?? "");
-}
 
 async function expectNothingLeft(): Promise<void> {
   const { service, cloud } = world;
@@ -54,7 +44,7 @@ describe("A restore from the vault", () => {
     "staging.write",
   ])("that is refused at %s fails with the reason, and leaves no disk", async (refused) => {
     const { service, item } = world;
-    await leaveToVault();
+    await leaveToVault(world, point);
     let left = 1;
     service.onCall = async (call, perform) => {
       // The first disk succeeds, the second does not.

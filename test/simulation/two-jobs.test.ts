@@ -10,7 +10,14 @@ import { readRow } from "../../src/control/rows/row-kind.ts";
 import { PHASE_ROWS, phasePlace } from "../../src/control/rows/work-rows.ts";
 import { VAULT } from "../support/service.ts";
 import { beginRestore, startBackup } from "../support/service-work.ts";
-import { beginBackup, faultsOf, type SmallWorld, startSmallWorld, write } from "../support/small-world.ts";
+import {
+  beginBackup,
+  faultsOf,
+  restoreFromAllTiers,
+  type SmallWorld,
+  startSmallWorld,
+  write,
+} from "../support/small-world.ts";
 
 let world: SmallWorld;
 
@@ -83,6 +90,7 @@ describe("Two backups of one machine", () => {
     await beginBackup(world);
     await service.untilAllEnded();
     expect((await service.points(item)).map(({ archive }) => archive !== null)).toEqual([true, false, true]);
+    expect(await restoreFromAllTiers(world)).toEqual([["snapshot", "vault"], ["snapshot"], ["snapshot", "vault"]]);
     expect(await faultsOf(world)).toEqual([]);
   });
 });
@@ -97,6 +105,7 @@ describe("A job whose orchestration was ended", () => {
       await service.untilAllEnded();
       expect(isDone()).toBe(true);
       expect(await service.job(id)).toMatchObject({ status: "Completed", restarts: 1 });
+      expect(await restoreFromAllTiers(world)).toEqual([["snapshot", "vault"]]);
       expect(await faultsOf(world)).toEqual([]);
     },
   );
@@ -152,6 +161,7 @@ describe("A job whose orchestration was ended", () => {
     // It found the phase free again, for the next one has come to its end.
     expect((await service.job(dead)).endedAt).not.toBeNull();
     expect((await service.points(item)).length).toBe(2);
+    expect((await restoreFromAllTiers(world))[0]).toEqual(["snapshot", "vault"]);
     expect(await faultsOf(world)).toEqual([]);
   });
 

@@ -42,6 +42,37 @@ export function write({ cloud, item }: SmallWorld, seed: number): void {
   for (const disk of cloud.disksOf(item.machineId)) disk.fill((seed % 5) * 128 * 1024, 80 * 1024, seed);
 }
 
+/** From now on the point is in the vault alone. The test took its snapshot, not the service: no base is missed. */
+export async function leaveToVault({ service, item, lost }: SmallWorld, point: PointBody): Promise<void> {
+  await releaseSnapshot(service.deps, VAULT, item, point);
+  await service.pass(10_000);
+  await releaseSnapshot(service.deps, VAULT, item, point);
+  lost.add(point.snapshot.ref?.name ?? "");
+}
+
+/** Restores every point from each tier that has it; `faultsOf` compares what came of it. Answers the tiers, newest first. */
+export async function restoreFromAllTiers(world: SmallWorld): Promise<string[][]> {
+  const { service, item } = world;
+  const tiers: string[][] = [];
+  for (const point of await service.points(item)) {
+    const from = [await tierOfRestore(world, point)];
+    if (point.archive) {
+      await leaveToVault(world, point);
+      from.push(await tierOfRestore(world, point));
+    }
+    tiers.push(from);
+  }
+  return tiers;
+}
+
+async function tierOfRestore({ service, item }: SmallWorld, point: PointBody): Promise<string> {
+  const { status, restore } = await service.end(await beginRestore(service, item, point));
+  if (status !== "Completed" || !restore) return `a restore that is ${status}`;
+  return [
+    ...new Set(restore.disks.map(({ snapshotDiskId }) => (snapshotDiskId === null ? "vault" : "snapshot"))),
+  ].join();
+}
+
 /** Three backups, then a restore from each tier. */
 export async function liveADay(world: SmallWorld): Promise<void> {
   const { service, item } = world;
