@@ -80,7 +80,7 @@ describe("A restore from the vault", () => {
       return Object.values(progress).map(({ moving }) => moving !== null);
     };
     expect(await isMoving()).toEqual([false, false]);
-    await leaveToVault();
+    await leaveToVault(world, point);
     expect(await isMoving()).toEqual([true, true]);
   });
 
