@@ -76,7 +76,7 @@ async function giveUpTransfer(deps: ControlDeps, ref: JobRef, job: JobBody): Pro
   const vault = await deps.archives.open(owner.body);
   if ((await abandonTransfer(vault, point, `job ${ref.job} gave it up`)) === "void") return "gone";
   if (await readRow(deps.tables, POINT_ROWS, pointPlace(ref.vault, job.item, backupOf(job).pointId))) {
-    await mirrorCommit(deps, ref, (await readManifest(vault, point)).manifest);
+    await mirrorCommit(deps, ref, job, (await readManifest(vault, point)).manifest);
     return "stands";
   }
   const deletion = { reason: "its item is removed", evenLast: true };

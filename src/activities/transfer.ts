@@ -117,17 +117,16 @@ export function commitTransfer(deps: ActivityDeps, ref: JobRef): Promise<StepOut
   return asOutcome(async () => {
     const job = await readJob(deps, ref);
     const standing = await committedManifest(deps, ref, job);
-    if (standing) return mirrorCommit(deps, ref, standing);
+    if (standing) return mirrorCommit(deps, ref, job, standing);
     const claim = { job: ref.job, fence: backupOf(job).fences.transfer };
     await requirePhase(deps, { vault: ref.vault, item: job.item, phase: "transfer" }, claim);
     const { open } = await openSession(deps, ref, job);
-    return mirrorCommit(deps, ref, await open.commit());
+    return mirrorCommit(deps, ref, job, await open.commit());
   });
 }
 
 /** What every execution after the commit does, and who finds the commit while giving up. */
-export async function mirrorCommit(deps: ControlDeps, ref: JobRef, manifest: Manifest): Promise<object> {
-  const job = await readJob(deps, ref);
+export async function mirrorCommit(deps: ControlDeps, ref: JobRef, job: JobBody, manifest: Manifest): Promise<object> {
   const storedBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.storedBytes, 0);
   const readBytes = manifest.disks.reduce((sum, { stats }) => sum + stats.readBytes, 0);
   await recordArchive(deps, ref, job, { transfer: manifest.transfer, storedBytes });

@@ -2,7 +2,7 @@
 // are given up, and then data goes that no point needs. The collector is safe against everything that runs beside it
 // (src/vault/collect.ts); one that meets another, or what looks wrong, refuses, and comes again tomorrow.
 
-import { collect, planCollection } from "../vault/collect.ts";
+import { collect } from "../vault/collect.ts";
 import type { TransferId } from "../vault/format/names.ts";
 import { voidStaleTransfers } from "../vault/leftovers.ts";
 import { forEachVault } from "./all-vaults.ts";
@@ -22,10 +22,10 @@ export function collectVaults(deps: ControlDeps): Promise<void> {
     if (!body.archive) return;
     const archive = await deps.archives.open(body);
     await voidStaleTransfers(archive, isOfOpenJob(deps, key));
-    const { emptiedItems } = await planCollection(archive);
     // The collector does not let an item's last point go unasked. Of items that were removed for good, that is what was asked.
-    const isPurged = emptiedItems.length > 0 && !(await hasAny(deps, key, emptiedItems));
-    await collect(archive, { force: isPurged });
+    await collect(archive, {
+      force: async ({ emptiedItems }) => emptiedItems.length > 0 && !(await hasAny(deps, key, emptiedItems)),
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 // The two phases of a machine, each held by at most one job: the snapshot, and the transfer. A held phase carries a fence
 // number that grows with each holder and that the holder's row keeps, so that a late holder can be told and refused, also one
-// that holds the phase again by then. A phase is taken over only when its holder's job has ended; never because it is old: transfers take days.
+// that holds the phase again by then. A phase is taken over only when its holder's job has ended; never because it is old:
+// transfers take days.
 
 import { HoldfastFailure } from "../base/failure.ts";
 import type { JobId } from "./job-id.ts";

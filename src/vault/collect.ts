@@ -73,15 +73,22 @@ export interface CollectionOptions {
   readonly force?: boolean;
 }
 
+export interface AskedOptions {
+  /** The same, or who decides it when the plan is known. */
+  readonly force?: boolean | ((plan: CollectionPlan) => Promise<boolean>);
+}
+
 /** What collecting would do now. Changes nothing. */
 export function planCollection(vault: Vault): Promise<CollectionPlan> {
   return planSteps(vault, false);
 }
 
 /** Looks first, refuses what looks wrong, then does it step by step, and says what it did. */
-export async function collect(vault: Vault, options: CollectionOptions = {}): Promise<CollectionPlan> {
+export async function collect(vault: Vault, { force = false }: AskedOptions = {}): Promise<CollectionPlan> {
   requireWritable(vault);
-  refuseIfSuspicious(await planSteps(vault, false), options);
+  const plan = await planSteps(vault, false);
+  const options = { force: typeof force === "function" ? await force(plan) : force };
+  refuseIfSuspicious(plan, options);
   return executeCollection(vault, options);
 }
 

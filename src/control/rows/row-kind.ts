@@ -95,8 +95,9 @@ export async function removeHeldRow<Body>(
 }
 
 /**
- * Changes a row by compare-and-swap, from what was last seen of it, and reading it again after each lost race. `change` sees the present body and answers the
- * next one, or undefined to leave it as it is; it may be called several times. Answers the body that stands then.
+ * Changes a row by compare-and-swap: from what was last seen of it, and after each lost race from what it is. `change`
+ * answers the next body, or undefined to leave the row as it is; it may be called several times, and with a body that is out
+ * of date by then. Answers the body that stands afterwards.
  */
 export async function changeRow<Body>(
   tables: TableStore,
