@@ -15,7 +15,7 @@ import { startAzurite } from "../test/support/azurite.ts";
 import { CountingRandom, TestWrapper } from "../test/support/vault-fixture.ts";
 import type { Bench, BenchRow } from "./bench.ts";
 import { temporaryFolder } from "./host-under-test.ts";
-import { BenchVault, type Stack, startStack } from "./support/stack.ts";
+import { BenchVault, oneMachineEstate, type Stack, startStack } from "./support/stack.ts";
 
 const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
 const COMPUTE = "api-version=2026-04-01";
@@ -33,24 +33,7 @@ const DUE_AHEAD_MS = 65_000;
 /** Until all of their transfers are under way. */
 const BUSY_AHEAD_MS = 10_000;
 
-/** One machine with one 4 GiB disk that does not change. */
-const ONE_MACHINE = {
-  subscriptions: [
-    {
-      id: SUBSCRIPTION,
-      name: "Bench",
-      groups: [
-        {
-          name: "bench",
-          location: "westeurope",
-          virtualMachines: [{ name: "vm-1", image: "system", workload: { kind: "idle" } }],
-          storageAccounts: [{ name: "demostaging" }],
-        },
-      ],
-    },
-  ],
-  images: { system: { generated: { sizeGiB: 4, allocatedMiB: 2048 } } },
-};
+const ONE_MACHINE = oneMachineEstate({ sizeGiB: 4, allocatedMiB: 2048 });
 
 export const serviceOverhead: Bench = {
   about: "a backup through the whole service against the vault's engine alone; an incremental without a change",

@@ -4,34 +4,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bench } from "./bench.ts";
 import { temporaryFolder } from "./host-under-test.ts";
-import { BenchVault, startStack } from "./support/stack.ts";
+import { BenchVault, oneMachineEstate, startStack } from "./support/stack.ts";
 
-const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
-
-const ONE_LARGE_DISK = {
-  subscriptions: [
-    {
-      id: SUBSCRIPTION,
-      name: "Bench",
-      groups: [
-        {
-          name: "bench",
-          location: "westeurope",
-          virtualMachines: [
-            {
-              name: "vm-1",
-              image: "system",
-              workload: { kind: "idle" },
-              dataDisks: [{ sizeGiB: 32_767, allocatedMiB: 1024 }],
-            },
-          ],
-          storageAccounts: [{ name: "demostaging" }],
-        },
-      ],
-    },
-  ],
-  images: { system: { generated: { sizeGiB: 4, allocatedMiB: 64 } } },
-};
+const ONE_LARGE_DISK = oneMachineEstate(
+  { sizeGiB: 4, allocatedMiB: 64 },
+  { dataDisks: [{ sizeGiB: 32_767, allocatedMiB: 1024 }] },
+);
 
 export const sparseDisk: Bench = {
   about: "service: two backups of a machine with a sparse disk of 32 TiB; memory of the host",

@@ -12,6 +12,14 @@ const SUBSCRIPTION = "11111111-1111-1111-1111-111111111111";
 const FIRST_PORT = 21_000;
 const API_VERSION = "2023-06-01";
 
+/** One machine that does not change, of an image that is made up; `more`: what else it has. */
+export function oneMachineEstate(generated: { sizeGiB: number; allocatedMiB: number }, more: object = {}): object {
+  const machine = { name: "vm-1", image: "system", workload: { kind: "idle" }, ...more };
+  const group = { name: "bench", location: "westeurope", storageAccounts: [{ name: "demostaging" }] };
+  const groups = [{ ...group, virtualMachines: [machine] }];
+  return { subscriptions: [{ id: SUBSCRIPTION, name: "Bench", groups }], images: { system: { generated } } };
+}
+
 export interface Stack {
   readonly url: string;
   readonly azureUrl: string;

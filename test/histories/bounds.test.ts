@@ -87,6 +87,17 @@ describe("The history of a backup", () => {
     [contracts.GIVE_UP_PHASE.name]: () => ({ state: "done" }),
     [contracts.CLOSE_JOB.name]: () => ({ status: "Failed" }),
   };
+  /** The steps of one slice a disk, once its snapshot is taken. */
+  const transferring = {
+    [contracts.ADD_POINT.name]: () => ({}),
+    [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
+    [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
+    [contracts.COMMIT_TRANSFER.name]: () => ({}),
+    [contracts.END_TRANSFER.name]: () => ({ state: "done" }),
+    ...seal,
+  };
+  /** Each execution claims both phases; all but the first find the snapshot taken. */
+  const claimAgain = (_input: object, call: number) => ({ state: call > 1 && call % 2 === 0 ? "done" : "granted" });
 
   it("has room for a snapshot that is waited for all day", async () => {
     const script = { ...steps, [contracts.CHECK_SNAPSHOT.name]: () => ({ state: "pending" }) };
@@ -99,21 +110,15 @@ describe("The history of a backup", () => {
   });
 
   it("is one execution more for each half hour that a place among the transfers is waited for, also when each look takes two attempts", async () => {
-    let claims = 0;
     const script = {
       ...steps,
-      [contracts.CLAIM_PHASE.name]: () => ({ state: claims++ > 1 && claims % 2 === 1 ? "done" : "granted" }),
+      [contracts.CLAIM_PHASE.name]: claimAgain,
       [contracts.CHECK_SNAPSHOT.name]: () => ({ state: "done" }),
-      [contracts.ADD_POINT.name]: () => ({}),
       [contracts.BEGIN_TRANSFER.name]: (_input: object, call: number) => {
         if (call % 2 === 0) throw new Error("once more");
         return call < 700 ? { state: "busy" } : { state: "begun", diskCount: 1 };
       },
-      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
-      [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
-      [contracts.COMMIT_TRANSFER.name]: () => ({}),
-      [contracts.END_TRANSFER.name]: () => ({ state: "done" }),
-      ...seal,
+      ...transferring,
     };
     const measured = await measure(contracts.BACKUP.name, JOB, script);
     expectWithin(measured);
@@ -125,32 +130,21 @@ describe("The history of a backup", () => {
     const script = {
       ...steps,
       [contracts.CHECK_SNAPSHOT.name]: () => ({ state: "done" }),
-      [contracts.ADD_POINT.name]: () => ({}),
       [contracts.BEGIN_TRANSFER.name]: () => ({ state: "begun", diskCount: 64 }),
-      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
-      [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
-      [contracts.COMMIT_TRANSFER.name]: () => ({}),
-      [contracts.END_TRANSFER.name]: () => ({ state: "done" }),
-      ...seal,
+      ...transferring,
     };
     expectWithin(await measure(contracts.BACKUP.name, JOB, script));
   });
 
   it("has room for a slow snapshot, a wait for a place and 64 disks, one after the other", async () => {
-    let claims = 0;
     const script = {
       ...steps,
-      [contracts.CLAIM_PHASE.name]: () => ({ state: claims++ > 1 && claims % 2 === 1 ? "done" : "granted" }),
+      [contracts.CLAIM_PHASE.name]: claimAgain,
       // Nearly half a day, at the pace at which it is looked at.
       [contracts.CHECK_SNAPSHOT.name]: (_input: object, call: number) => ({ state: call < 62 ? "pending" : "done" }),
-      [contracts.ADD_POINT.name]: () => ({}),
       [contracts.BEGIN_TRANSFER.name]: (_input: object, call: number) =>
         call < 30 ? { state: "busy" } : { state: "begun", diskCount: 64 },
-      [contracts.PLAN_DISK.name]: () => ({ sliceCount: 1 }),
-      [contracts.WRITE_SLICE.name]: () => ({ state: "done" }),
-      [contracts.COMMIT_TRANSFER.name]: () => ({}),
-      [contracts.END_TRANSFER.name]: () => ({ state: "done" }),
-      ...seal,
+      ...transferring,
     };
     const measured = await measure(contracts.BACKUP.name, JOB, script);
     expectWithin(measured);

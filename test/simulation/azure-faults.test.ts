@@ -1,7 +1,7 @@
 // A simulated Azure that fails anywhere, again and again, in backups and restores: jobs end as they should, bytes stay right,
 // nothing is left, and a platform that asks for patience gets it. What fails in one phase alone is azure-phases.test.ts.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { releaseSnapshot } from "../../src/control/point-removal.ts";
 import type { ItemBody } from "../../src/control/rows/item-row.ts";
 import type { JobBody } from "../../src/control/rows/job-row.ts";
@@ -9,9 +9,9 @@ import type { PointBody } from "../../src/control/rows/point-row.ts";
 import type { ServiceAzure } from "../support/azure-service.ts";
 import { brokenPromises } from "../support/invariants.ts";
 import { readDisk, readSnapshot } from "../support/read-azure.ts";
-import { TestService, VAULT } from "../support/service.ts";
+import { type TestService, VAULT } from "../support/service.ts";
 import { backUp, disksInVault, restore } from "../support/service-work.ts";
-import { startSmallAzure } from "../support/small-azure.ts";
+import { onSmallAzure } from "../support/small-azure.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -21,24 +21,13 @@ let item: ItemBody;
 /** Snapshots that the test took away. */
 let lost: Set<string>;
 
-beforeAll(async () => {
-  azure = await startSmallAzure();
-});
-
-afterAll(async () => {
-  expect(azure.defects).toEqual([]);
-  await azure.stop();
+onSmallAzure((started) => {
+  ({ azure, service } = started);
 });
 
 beforeEach(async () => {
-  service = await TestService.start(azure);
   lost = new Set();
   item = await service.protect("app-01");
-});
-
-afterEach(async () => {
-  await azure.noFaults();
-  await service.close();
 });
 
 /** Restore points of the service in the simulated Azure, and disks that its restores have made. */

@@ -1,34 +1,20 @@
 // Every kind of fault of the simulated Azure in every phase of a backup and its restores, one at a time: jobs end as they
 // should, bytes stay right, nothing is left.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { AzureDay } from "../support/azure-day.ts";
 import type { ServiceAzure } from "../support/azure-service.ts";
 import { DAYS, HARMLESS } from "../support/fault-table.ts";
-import { TestService } from "../support/service.ts";
-import { startSmallAzure } from "../support/small-azure.ts";
+import type { TestService } from "../support/service.ts";
+import { onSmallAzure } from "../support/small-azure.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
 let azure: ServiceAzure;
 let service: TestService;
 
-beforeAll(async () => {
-  azure = await startSmallAzure();
-});
-
-afterAll(async () => {
-  expect(azure.defects).toEqual([]);
-  await azure.stop();
-});
-
-beforeEach(async () => {
-  service = await TestService.start(azure);
-});
-
-afterEach(async () => {
-  await azure.noFaults();
-  await service.close();
+onSmallAzure((started) => {
+  ({ azure, service } = started);
 });
 
 describe("A day of backups and restores comes to its end", () => {

@@ -1,7 +1,7 @@
 // Backups and restores by the real orchestrations and activities, against the simulated Azure over HTTP: what is read back
 // through Azure itself equals what the snapshot held.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { releaseSnapshot } from "../../src/control/point-removal.ts";
 import type { ItemBody } from "../../src/control/rows/item-row.ts";
 import type { PointBody } from "../../src/control/rows/point-row.ts";
@@ -9,31 +9,17 @@ import { readRow } from "../../src/control/rows/row-kind.ts";
 import { PHASE_ROWS, phasePlace } from "../../src/control/rows/work-rows.ts";
 import type { ServiceAzure } from "../support/azure-service.ts";
 import { readDisk, readSnapshot } from "../support/read-azure.ts";
-import { TestService, VAULT } from "../support/service.ts";
+import { type TestService, VAULT } from "../support/service.ts";
 import { backUp, disksInVault, manifestOf, restore, startBackup } from "../support/service-work.ts";
-import { startSmallAzure } from "../support/small-azure.ts";
+import { onSmallAzure } from "../support/small-azure.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
 let azure: ServiceAzure;
 let service: TestService;
 
-beforeAll(async () => {
-  azure = await startSmallAzure();
-});
-
-afterAll(async () => {
-  expect(azure.defects).toEqual([]);
-  await azure.stop();
-});
-
-beforeEach(async () => {
-  service = await TestService.start(azure);
-});
-
-afterEach(async () => {
-  await azure.noFaults();
-  await service.close();
+onSmallAzure((started) => {
+  ({ azure, service } = started);
 });
 
 /** Every disk of the snapshot, read by SAS; the vault holds the same. */
@@ -141,14 +127,7 @@ describe("A running machine that goes on writing", () => {
 
   it("is restored as it was at each backup, also at the one whose transfer was skipped, and at the one after it", async () => {
     const item = await service.protect("web-01");
-    let goOn = (): void => {};
-    const isHeldUp = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    service.onCall = async (name, perform) => {
-      if (name === "archive.create") await isHeldUp;
-      return perform();
-    };
+    const goOn = service.holdUp((call) => call === "archive.create");
     const firstJob = await startBackup(service, item);
     await service.until(async () => (await transferPhase(item))?.holder === firstJob);
     await azure.live(10);

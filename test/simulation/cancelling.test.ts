@@ -78,15 +78,8 @@ const BETWEEN: Moment = {
 /** Backs up, holds its calls up at the moment, and asks to cancel there. */
 async function cancelBackup({ isHeld, isReached }: Moment, beforeItGoesOn = async () => {}): Promise<JobBody> {
   const { service } = world;
-  let goOn = (): void => {};
-  const isLetGo = new Promise<void>((resolve) => {
-    goOn = resolve;
-  });
   const id = await beginBackup(world);
-  service.onCall = async (call, perform) => {
-    if (isHeld(call, id)) await isLetGo;
-    return perform();
-  };
+  const goOn = service.holdUp((call) => isHeld(call, id));
   await service.until(async () => isReached(id));
   const { status } = await cancelJob({ ...service.deps, tables: service.tables }, { vault: VAULT, job: id });
   expect(status).toBe("Cancelling");

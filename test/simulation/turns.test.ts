@@ -51,14 +51,7 @@ describe("Transfers take turns", () => {
   it("so many at a time, while every machine has its recovery point, and all come to their end", async () => {
     const items: ItemBody[] = [];
     for (let number = 1; number <= PLACES + 3; number++) items.push(await protectMachine(`vm-${number}`));
-    let goOn = (): void => {};
-    const isHeldUp = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    service.onCall = async (name, perform) => {
-      if (name === "archive.create") await isHeldUp;
-      return perform();
-    };
+    const goOn = service.holdUp((call) => call === "archive.create");
     for (const item of items) await startBackup(service, item);
     await service.until(async () => (await service.jobs()).filter(hasBegunTransfer).length === PLACES);
     const allHavePoints = async () =>

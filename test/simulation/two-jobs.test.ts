@@ -69,14 +69,7 @@ describe("Two backups of one machine", () => {
   it("of which one still transfers, leave the other's point in the snapshot tier, and the next transfer reads both changes", async () => {
     const { service, item } = world;
     const first = await beginBackup(world);
-    let goOn = (): void => {};
-    const isHeldUp = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    service.onCall = async (name, perform) => {
-      if (name === "archive.create") await isHeldUp;
-      return perform();
-    };
+    const goOn = service.holdUp((call) => call === "archive.create");
     await service.until(async () => (await phase("transfer"))?.holder === first);
     write(world, 3);
     const second = await beginBackup(world);

@@ -102,6 +102,16 @@ export class TestService {
     return new Date(this.hub.clock.nowMs());
   }
 
+  /** From now on those calls wait until the answer is called. */
+  holdUp(isHeld: (call: string) => boolean): () => void {
+    const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>();
+    this.onCall = async (call, perform) => {
+      if (isHeld(call)) await isLetGo;
+      return perform();
+    };
+    return letGo;
+  }
+
   /** Nothing that this process does takes effect any more. */
   kill(): void {
     const process = this.process as Process;

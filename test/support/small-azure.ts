@@ -4,10 +4,12 @@
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { EstateInput } from "../../localhost/azure/estate/estate-schema.ts";
 import { SUBSCRIPTION } from "../localhost/azure/support/azure.ts";
 import { type ServiceAzure, startServiceAzure } from "./azure-service.ts";
 import { fillBytes } from "./memory-disk.ts";
+import { TestService } from "./service.ts";
 
 const MiB = 2 ** 20;
 const HEAD_BYTES = MiB;
@@ -15,7 +17,33 @@ const TAIL_BYTES = MiB / 2;
 const LARGE_BYTES = 100 * MiB;
 const SIZES_MIB = { system: 20, orders: 21, log: 22 } as const;
 
-export async function startSmallAzure(): Promise<ServiceAzure> {
+interface Started {
+  readonly azure: ServiceAzure;
+  readonly service: TestService;
+}
+
+/** For a test file: one Azure for all of its tests, and for each a service of its own, handed to `give` before it. */
+export function onSmallAzure(give: (started: Started) => void): void {
+  let azure: ServiceAzure;
+  let service: TestService;
+  beforeAll(async () => {
+    azure = await startSmallAzure();
+  });
+  afterAll(async () => {
+    expect(azure.defects).toEqual([]);
+    await azure.stop();
+  });
+  beforeEach(async () => {
+    service = await TestService.start(azure);
+    give({ azure, service });
+  });
+  afterEach(async () => {
+    await azure.noFaults();
+    await service.close();
+  });
+}
+
+async function startSmallAzure(): Promise<ServiceAzure> {
   const folder = await mkdtemp(join(tmpdir(), "small-azure-"));
   const images: Record<string, { path: string }> = {};
   for (const [name, sizeMiB] of Object.entries(SIZES_MIB)) {
